@@ -1,0 +1,66 @@
+"""The errors of Tidemark: one small tree, each with the remedy and the exit code that a command ends with."""
+
+from __future__ import annotations
+
+
+class TidemarkError(Exception):
+    """What a user can act on: a message that names the field and the value, and a remedy.
+
+    ``exit_code`` is what a command line ends with: 2 for wrong input, 1 for what failed at run time.
+    """
+
+    exit_code = 1
+
+    def __init__(self, message: str, remedy: str = "") -> None:
+        super().__init__(message)
+        self.message = message
+        self.remedy = remedy
+
+    def __str__(self) -> str:
+        return f"{self.message}\n  remedy: {self.remedy}" if self.remedy else self.message
+
+
+class UsageError(TidemarkError):
+    """The user's input is wrong: a setting, a spec, a file, an argument."""
+
+    exit_code = 2
+
+
+class SettingsError(UsageError):
+    """A ``TIDEMARK_*`` environment variable has a value that cannot be used."""
+
+
+class SpecError(UsageError):
+    """A model spec is wrong or does not fit its reference dataset."""
+
+
+class ReferenceDataError(UsageError):
+    """A reference dataset is missing, unreadable, or lacks a column of its spec."""
+
+
+class ServiceUnavailable(TidemarkError):
+    """A part that should answer does not: broker, registry, Prometheus, a prediction service."""
+
+
+class TopicMisfit(TidemarkError):
+    """A Kafka topic exists with partitions or settings that Tidemark cannot work with."""
+
+
+class SchemaError(TidemarkError):
+    """A schema is unknown, cannot be built, or breaks the evolution rules."""
+
+
+class PoisonedStream(TidemarkError):
+    """More than the allowed share of records are dead letters: a broken deploy, not broken records."""
+
+
+class InvalidEvent(TidemarkError):
+    """One record cannot be used. It goes to the dead-letter topic under ``reason``; its neighbours are not touched.
+
+    Attributes:
+        reason: a short fixed word (``undecodable``, ``key_mismatch``, …), used as a metric label.
+    """
+
+    def __init__(self, reason: str, message: str, remedy: str = "") -> None:
+        super().__init__(message, remedy)
+        self.reason = reason

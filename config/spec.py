@@ -1,0 +1,196 @@
+"""The model spec: what a model's columns are, how its stream is cut into windows, and what is judged in each. One YAML file a model."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated, Any, Literal
+from zoneinfo import ZoneInfo
+
+import yaml
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator, model_validator
+
+from config.durations import UNIT_MS, parse_ms
+from config.errors import SpecError
+from config.settings import Settings
+
+Id = Annotated[str, Field(pattern=r"^[A-Za-z0-9_.-]{1,64}$")]
+DurationMs = Annotated[int, BeforeValidator(parse_ms), Field(ge=0)]
+AvroType = Literal["double", "long", "boolean", "string"]
+Kind = Literal["numerical", "categorical"]
+Monitor = Literal["data_drift", "prediction_drift", "target_drift"]
+WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Column(_Part):
+    """One column: its type on the wire and whether it is judged as numbers or as categories."""
+
+    type: AvroType
+    kind: Kind = "numerical"
+
+    @model_validator(mode="after")
+    def _text_is_categorical(self) -> Column:
+        if self.type == "string" and self.kind == "numerical":
+            raise ValueError("a string column is judged as categories: set kind: categorical")
+        return self
+
+
+class Output(Column):
+    """The prediction or the target: a column with a name."""
+
+    column: str
+
+
+class Window(_Part):
+    """Tumbling windows ``[start, end)``, aligned to the epoch, or to local midnight when ``time_zone`` is set."""
+
+    size: DurationMs
+    grace: DurationMs = 0
+    offset: DurationMs = 0
+    time_zone: str | None = None
+    week_start: Literal["monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"] | None = None
+
+    @field_validator("time_zone")
+    @classmethod
+    def _known_zone(cls, zone: str | None) -> str | None:
+        if zone is not None:
+            try:
+                ZoneInfo(zone)
+            except (KeyError, ValueError, OSError) as error:
+                raise ValueError(f"{zone!r} is not a time zone: use an IANA name such as America/New_York") from error
+        return zone
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Window:
+        if self.size < 1000:
+            raise ValueError("size must be at least 1s")
+        if self.week_start and self.size % UNIT_MS["w"]:
+            raise ValueError("week_start is for windows of whole weeks: set size: 7d, or leave week_start out")
+        if self.calendar and self.size % UNIT_MS["d"]:
+            raise ValueError("time_zone is for windows of whole days: set size in days, or leave time_zone out")
+        return self
+
+    @property
+    def calendar(self) -> bool:
+        """True when windows follow local days, so that daylight saving changes their length."""
+        return self.time_zone is not None
+
+
+class ColumnDrift(_Part):
+    """What one column is judged by, where it is not the default of Evidently."""
+
+    method: str | None = None
+    threshold: float | None = None
+
+
+class Drift(_Part):
+    """The drift monitor: the dataset rule and per-column choices."""
+
+    share: Annotated[float, Field(gt=0, le=1)] = 0.5
+    thresholds: Literal["evidently"] = "evidently"
+    columns: dict[str, ColumnDrift] = Field(default_factory=dict)
+
+
+class ModelSpec(_Part):
+    """A model as Tidemark sees it. Paths are relative to ``TIDEMARK_HOME``."""
+
+    model: Id
+    description: str = ""
+    reference: Path
+    artefact: Path | None = None
+    features: Annotated[dict[str, Column], Field(min_length=1)]
+    prediction: Output
+    target: Output | None = None
+    window: Window
+    min_rows: Annotated[int, Field(ge=1)] = 100
+    max_rows: Annotated[int, Field(ge=100)] = 50_000
+    monitors: tuple[Monitor, ...] = ("data_drift", "prediction_drift")
+    drift: Drift = Drift()
+
+    @model_validator(mode="after")
+    def _columns_exist(self) -> ModelSpec:
+        outputs = [o.column for o in (self.prediction, self.target) if o]
+        for name in outputs:
+            if name in self.features:
+                raise ValueError(f"column {name!r} is a feature and an output: take it out of features")
+        if len(set(outputs)) < len(outputs):
+            raise ValueError(f"prediction and target are the same column {outputs[0]!r}")
+        known = [*self.features, *outputs]
+        for name in self.drift.columns:
+            if name not in known:
+                raise ValueError(f"drift.columns names {name!r}, which is no column of this model; its columns are {', '.join(known)}")
+        if "target_drift" in self.monitors and self.target is None:
+            raise ValueError("monitor target_drift needs a target: set target, or take it out of monitors")
+        return self
+
+    @property
+    def columns(self) -> dict[str, Column]:
+        """All judged columns by name: the features, then the prediction, then the target."""
+        outputs = {o.column: o for o in (self.prediction, self.target) if o}
+        return {**self.features, **outputs}
+
+    def judged(self) -> Iterator[tuple[str, str, Column]]:
+        """``(name, role, column)`` of each column that the monitors of this spec judge; role is feature, prediction or target."""
+        if "data_drift" in self.monitors:
+            yield from ((name, "feature", column) for name, column in self.features.items())
+        if "prediction_drift" in self.monitors:
+            yield self.prediction.column, "prediction", self.prediction
+        if "target_drift" in self.monitors and self.target:
+            yield self.target.column, "target", self.target
+
+    def digest(self, reference_fingerprint: str) -> str:
+        """16 hex digits that name this spec together with its reference; a window is bound to one."""
+        text = json.dumps(self.model_dump(mode="json", exclude={"description", "artefact"}), sort_keys=True, ensure_ascii=False)
+        return hashlib.sha256(f"{text}\n{reference_fingerprint}".encode()).hexdigest()[:16]
+
+
+def _explain(error: ValidationError, path: Path) -> SpecError:
+    lines = []
+    for e in error.errors():
+        where = ".".join(str(p) for p in e["loc"]) or "spec"
+        value = "" if isinstance(e["input"], dict) or e["type"] == "missing" else f" (is {e['input']!r})"
+        lines.append(f"{path.name}: {where}{value}: {e['msg'].removeprefix('Value error, ')}")
+    return SpecError("\n".join(lines), f"correct {path}")
+
+
+def read_spec(path: Path) -> ModelSpec:
+    """Read and check one spec file.
+
+    Raises:
+        SpecError: the file is missing, is not YAML, or a field is wrong; names field, value and remedy.
+    """
+    try:
+        data: Any = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise SpecError(f"no model spec at {path}", "name a spec file in config/models/, or set TIDEMARK_SPECS_DIR") from error
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise SpecError(f"{path} is not YAML: {error}", "correct the line named above") from error
+    if not isinstance(data, dict):
+        raise SpecError(f"{path} holds {type(data).__name__}, not a mapping of fields", "see config/models/flights.yaml for an example")
+    try:
+        return ModelSpec.model_validate(data)
+    except ValidationError as error:
+        raise _explain(error, path) from error
+
+
+def read_specs(settings: Settings) -> dict[str, ModelSpec]:
+    """Every spec in ``specs_dir`` by model name.
+
+    Raises:
+        SpecError: a spec is wrong, two files describe one model, or there is none.
+    """
+    specs: dict[str, ModelSpec] = {}
+    for path in sorted(settings.specs_dir.glob("*.yaml")):
+        spec = read_spec(path)
+        if spec.model in specs:
+            raise SpecError(f"{path}: model {spec.model!r} is described by another file too", "keep one file a model")
+        specs[spec.model] = spec
+    if not specs:
+        raise SpecError(f"no model spec (*.yaml) in {settings.specs_dir}", "write one, or set TIDEMARK_SPECS_DIR")
+    return specs

@@ -1,0 +1,50 @@
+"""The prediction event: one Avro record a prediction, its features typed from the model's spec."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from config.spec import AvroType, ModelSpec
+from schemas.names import mangle, unmangle
+
+LIVE_RUN = "live"
+NAMESPACE = "tidemark"
+EVENT_NAME = f"{NAMESPACE}.PredictionEvent"
+TIMESTAMP = {"type": "long", "logicalType": "timestamp-millis"}
+
+Schema = dict[str, Any]
+
+
+def _nullable(avro_type: AvroType, true_name: str | None = None) -> dict[str, Any]:
+    field: dict[str, Any] = {"type": ["null", avro_type], "default": None}
+    return field if true_name is None else {**field, "doc": true_name}
+
+
+def event_schema(spec: ModelSpec) -> Schema:
+    """The Avro schema of a model's prediction event.
+
+    ``event_id`` is the first field: a record's id can be read from its own bytes, which is how the columnar decoder proves that records
+    are aligned. Features are nullable, in the spec's order; ``doc`` keeps a name that Avro forbids.
+    """
+    features = [{"name": mangle(name), **_nullable(column.type, name)} for name, column in spec.features.items()]
+    target = spec.target.type if spec.target else "double"
+    return {
+        "type": "record",
+        "name": EVENT_NAME,
+        "fields": [
+            {"name": "event_id", "type": "string"},
+            {"name": "event_time", "type": TIMESTAMP},
+            {"name": "run", "type": "string"},
+            {"name": "model", "type": "string"},
+            {"name": "model_version", "type": "string"},
+            {"name": "prediction", **_nullable(spec.prediction.type)},
+            {"name": "target", **_nullable(target)},
+            {"name": "features", "type": {"type": "record", "name": f"{NAMESPACE}.Features", "fields": features}},
+        ],
+    }
+
+
+def feature_names(schema: Schema) -> list[str]:
+    """The true names of the features of an event schema, in its order."""
+    record = next(f for f in schema["fields"] if f["name"] == "features")["type"]
+    return [unmangle(f["name"]) for f in record["fields"]]

@@ -1,0 +1,116 @@
+"""The result of one window: what was judged, how, and what came out. No clock, duration or address is in it, so it never changes."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass, fields
+from typing import Any, Literal
+from urllib.parse import quote
+
+Status = Literal["ok", "insufficient_data", "error"]
+Role = Literal["feature", "prediction", "target"]
+
+
+@dataclass(frozen=True, slots=True)
+class ColumnResult:
+    """One column's verdict. ``score`` and ``threshold`` are in the unit of ``method`` (a distance or a p-value).
+
+    ``status`` is ``error`` when this column could not be judged; ``reason`` says why and the other columns are judged all the same.
+    """
+
+    name: str
+    role: Role
+    kind: str
+    status: Status
+    reason: str = ""
+    method: str = ""
+    score: float | None = None
+    threshold: float | None = None
+    drifted: bool = False
+    rows: int = 0
+    nulls: int = 0
+    changes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class TestResult:
+    """One test of a test suite. ``status`` is Evidently's word: SUCCESS, FAIL, WARNING or ERROR."""
+
+    __test__ = False  # not a pytest class
+
+    name: str
+    status: str
+    description: str
+    column: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class WindowResult:
+    """The verdict on one window ``[start_ms, end_ms)`` of event time (ms since the epoch, UTC), final once published.
+
+    ``rows`` are the window's rows without duplicates where ``exact``, else all that arrived; ``sampled_rows`` of them were judged.
+    ``drift_share`` is drifted features over judged features.
+    """
+
+    model: str
+    run: str
+    run_kind: Literal["live", "replay"]
+    start_ms: int
+    end_ms: int
+    spec_digest: str
+    kind: str
+    status: Status
+    reason: str
+    model_versions: tuple[str, ...]
+    rows: int
+    sampled_rows: int
+    duplicates: int
+    exact: bool
+    columns: tuple[ColumnResult, ...]
+    drifted_columns: int
+    drift_share: float
+    share_threshold: float
+    drifted: bool
+    tests: tuple[TestResult, ...]
+    reference_fingerprint: str
+    source_partition: int
+
+    @property
+    def key(self) -> str:
+        """The result's key: ``model|run|start|end|digest|kind``, parts percent-escaped."""
+        parts = (self.model, self.run, str(self.start_ms), str(self.end_ms), self.spec_digest, self.kind)
+        return "|".join(quote(p, safe="") for p in parts)
+
+    def drifted_names(self, role: Role = "feature") -> list[str]:
+        """Names of the drifted columns of one role, in the spec's order."""
+        return [c.name for c in self.columns if c.drifted and c.role == role]
+
+    def column(self, role: Role) -> ColumnResult | None:
+        """The result of the prediction or of the target, when it was judged."""
+        return next((c for c in self.columns if c.role == role), None)
+
+
+def encode_result(result: WindowResult) -> bytes:
+    """UTF-8 JSON with sorted keys: the same result is always the same bytes; not-a-number becomes null."""
+    return json.dumps(asdict(result), sort_keys=True, ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode()
+
+
+def decode_result(value: bytes) -> WindowResult:
+    """The result of a record of the results topic. Unknown fields are left out, so that an older reader reads a newer writer.
+
+    Raises:
+        ValueError: the bytes are not a result; names the missing field.
+    """
+    data: dict[str, Any] = json.loads(value)
+    missing = {f.name for f in fields(WindowResult)} - data.keys()
+    if missing:
+        raise ValueError(f"not a window result: {', '.join(sorted(missing))} missing")
+    data["columns"] = tuple(ColumnResult(**{**_known(ColumnResult, c), "changes": tuple(c.get("changes", ()))}) for c in data["columns"])
+    data["tests"] = tuple(TestResult(**_known(TestResult, t)) for t in data["tests"])
+    data["model_versions"] = tuple(data["model_versions"])
+    return WindowResult(**_known(WindowResult, data))
+
+
+def _known(cls: type, data: dict[str, Any]) -> dict[str, Any]:
+    names = {f.name for f in fields(cls)}
+    return {k: v for k, v in data.items() if k in names}
