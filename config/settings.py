@@ -1,4 +1,4 @@
-"""Settings of this installation, from ``TIDEMARK_*`` environment variables (or a ``.env`` file). Models have specs instead: ``config.spec``."""
+"""Settings of this installation, from ``TIDEMARK_*`` environment variables or ``.env``. Models have specs instead: ``config.spec``."""
 
 from __future__ import annotations
 

@@ -13,9 +13,9 @@ import polars as pl
 class WindowData:
     """The rows of one closed window ``[start_ms, end_ms)``, ms since the epoch (UTC).
 
-    ``frame`` holds at most ``max_rows`` rows; its columns are those of the spec by their true names (a column that no event carried is
-    missing). ``rows``, ``nulls`` and ``duplicates`` count the whole window, not the sample. Rows are sorted by the hash of their id, so equal
-    windows are equal frames, in whatever order their events came.
+    ``frame`` holds at most ``max_rows`` rows; its columns are those of the spec by their true names (one that no event carried is
+    missing). ``rows``, ``nulls`` and ``duplicates`` count the whole window, not the sample. Rows are sorted by the hash of their id,
+    so equal windows are equal frames, in whatever order their events came.
     """
 
     model: str
