@@ -1,0 +1,1 @@
+"""The same services as in docker-compose.yml, as native processes under supervisord."""

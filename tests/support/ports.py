@@ -1,0 +1,37 @@
+"""Free ports for servers that tests start."""
+
+from __future__ import annotations
+
+import random
+import socket
+from pathlib import Path
+
+RANGE_FILE = Path("/proc/sys/net/ipv4/ip_local_port_range")
+
+
+def _first_ephemeral() -> int:
+    return int(RANGE_FILE.read_text(encoding="ascii").split()[0]) if RANGE_FILE.is_file() else 32768
+
+
+def _is_free(port: int) -> bool:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+        return True
+
+
+def free_ports(count: int) -> list[int]:
+    """Distinct ports that nothing listens on.
+
+    They lie below the range that the system gives to outgoing connections. A client that keeps trying a stopped server's port inside that
+    range can be given this very port as its own, connect to itself, and so keep the server from coming back.
+    """
+    found: list[int] = []
+    while len(found) < count:
+        port = random.randrange(20_000, max(_first_ephemeral(), 21_000))
+        if port not in found and _is_free(port):
+            found.append(port)
+    return found
