@@ -1,0 +1,144 @@
+"""The verdict on a window: each judged column against the reference, then the dataset rule. Deterministic; reads no clock."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import polars as pl
+
+from config.spec import Column, ModelSpec
+from monitor.changes import category_changes, null_change, number_changes
+from monitor.reference import ColumnProfile, ReferenceProfile
+from monitor.statistics.profiles import CategoryProfile, NumericProfile, sample
+from monitor.statistics.score import Score, category_score, choose_for_categories, choose_for_numbers, number_score, verdict
+from monitor.values import ValueMisfit, category_counts, conform, numbers
+from monitor.window import WindowData
+from schemas.result import ColumnResult, Role, Status, WindowResult
+
+KIND = "reference"  # a window against the reference dataset
+DATA_ERRORS = (ValueError, TypeError, ArithmeticError, LookupError, pl.exceptions.PolarsError)
+Judged = tuple[Score, int, tuple[str, ...]]  # the score, the values it is of, what changed
+
+
+def evaluate(window: WindowData, spec: ModelSpec, profile: ReferenceProfile) -> WindowResult:
+    """Judge a window. A column that cannot be judged gets status ``error`` with the reason; the others are judged all the same.
+
+    Below ``spec.min_rows`` the status is ``insufficient_data``, for the window and its columns, and nothing has drifted.
+    """
+    enough = window.rows >= spec.min_rows
+    judged = list(spec.judged())
+    columns = tuple(_column(window, name, role, column, profile.columns[name], enough) for name, role, column in judged)
+    features = [c for c in columns if c.role == "feature" and c.status == "ok"]
+    drifted = sum(c.drifted for c in features)
+    share = drifted / len(features) if features else 0.0
+    status, reason = _status(window, spec, columns)
+    return WindowResult(
+        model=window.model,
+        run=window.run,
+        run_kind=window.run_kind,
+        start_ms=window.start_ms,
+        end_ms=window.end_ms,
+        spec_digest=window.spec_digest,
+        kind=KIND,
+        status=status,
+        reason=reason,
+        model_versions=window.model_versions,
+        rows=window.rows,
+        sampled_rows=window.frame.height,
+        duplicates=window.duplicates,
+        exact=window.exact,
+        columns=columns,
+        drifted_columns=drifted,
+        drift_share=share,
+        share_threshold=spec.drift.share,
+        drifted=bool(features) and share >= spec.drift.share,
+        tests=(),
+        reference_fingerprint=profile.fingerprint,
+        source_partition=window.source_partition,
+    )
+
+
+def _status(window: WindowData, spec: ModelSpec, columns: Sequence[ColumnResult]) -> tuple[Status, str]:
+    if window.rows < spec.min_rows:
+        return "insufficient_data", f"{window.rows} rows, the spec wants at least {spec.min_rows}"
+    needed = [c for c in columns if c.role == "feature"] or list(columns)
+    if needed and all(c.status == "error" for c in needed):
+        return "error", f"no column could be judged; {needed[0].name}: {needed[0].reason}"
+    return "ok", ""
+
+
+def _column(window: WindowData, name: str, role: Role, column: Column, profile: ColumnProfile, enough: bool) -> ColumnResult:
+    missing = name not in window.frame.columns
+    nulls = window.nulls.get(name, window.rows if missing else 0)
+    rows = 0 if missing else window.frame.height - window.frame[name].null_count()
+
+    def result(status: Status, reason: str = "") -> ColumnResult:
+        return ColumnResult(name, role, profile.kind, status, reason, rows=rows, nulls=nulls)
+
+    if not enough:
+        return result("insufficient_data")
+    if missing:
+        return result("error", "no event of this window carried the column")
+    try:
+        score, values, changes = _judge(conform(window.frame[name], column), profile)
+    except ValueMisfit as error:
+        return result("error", f"the column {error}")
+    except DATA_ERRORS as error:
+        return result("error", str(error) or type(error).__name__)
+    return _judged(result("ok"), score, values, (*changes, *null_change(profile, nulls, window.rows)))
+
+
+def _judged(plain: ColumnResult, score: Score, values: int, changes: tuple[str, ...]) -> ColumnResult:
+    return ColumnResult(
+        name=plain.name,
+        role=plain.role,
+        kind=plain.kind,
+        status="ok",
+        method=score.method.display_name,
+        score=score.score if math.isfinite(score.score) else None,  # JSON has no infinity; the verdict says it all
+        threshold=score.threshold,
+        drifted=score.drifted,
+        rows=values,
+        nulls=plain.nulls,
+        changes=changes if score.drifted else (),
+    )
+
+
+def _judge(series: pl.Series, profile: ColumnProfile) -> Judged:
+    if isinstance(profile.fitted, NumericProfile):
+        return _judge_numbers(series, profile, profile.fitted)
+    return _judge_categories(series, profile, profile.fitted)
+
+
+def _judge_numbers(series: pl.Series, profile: ColumnProfile, fitted: NumericProfile) -> Judged:
+    values = numbers(series)
+    _require(len(values), series)
+    found = sample(values)
+    method = profile.method or choose_for_numbers(fitted, found)
+    score = number_score(fitted, found, method) if method.fast else _stock(series, profile)
+    judged = verdict(method, score, profile.threshold)
+    return judged, found.size, number_changes(fitted.sample, found) if judged.drifted else ()
+
+
+def _judge_categories(series: pl.Series, profile: ColumnProfile, fitted: CategoryProfile) -> Judged:
+    found = category_counts(series)
+    size = sum(found.values())
+    _require(size, series)
+    method = profile.method or choose_for_categories(fitted, found)
+    score = category_score(fitted, found, method) if method.fast else _stock(series, profile)
+    judged = verdict(method, score, profile.threshold)
+    return judged, size, category_changes(fitted, found) if judged.drifted else ()
+
+
+def _require(values: int, series: pl.Series) -> None:
+    if not values:
+        raise ValueError(f"no usable value: all {len(series)} rows are null or not finite")
+
+
+def _stock(series: pl.Series, profile: ColumnProfile) -> float:
+    from monitor.drift import stock_score  # noqa: PLC0415  # evidently takes seconds to import: only where a spec needs it
+
+    assert profile.method is not None
+    assert profile.raw is not None
+    return stock_score(profile.method, profile.raw, series, profile.kind)

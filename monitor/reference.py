@@ -1,0 +1,171 @@
+"""The reference dataset of a model: read once, checked against the spec, fitted per column, shared between threads."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from types import MappingProxyType
+
+import polars as pl
+
+from config.errors import ReferenceDataError
+from config.spec import Column, Kind, ModelSpec
+from monitor.statistics.methods import Method, chosen_method
+from monitor.statistics.profiles import CategoryProfile, NumericProfile, fit_counts, fit_numbers
+from monitor.values import ValueMisfit, category_counts, conform, judged_kind, numbers
+
+MIN_ROWS = 2
+
+
+@dataclass(frozen=True, slots=True)
+class ColumnProfile:
+    """One column of the reference.
+
+    Attributes:
+        fitted: what the fast statistics need.
+        nulls: rows without a value (null, NaN; infinities are not counted).
+        method: the method that the spec names, None for Evidently's default.
+        threshold: the spec's threshold, None for the method's own; in the method's unit.
+        raw: the values in row order, only for a method without a fast form.
+    """
+
+    name: str
+    kind: Kind
+    fitted: NumericProfile | CategoryProfile
+    rows: int
+    nulls: int
+    method: Method | None
+    threshold: float | None
+    raw: pl.Series | None
+
+
+@dataclass(frozen=True, slots=True)
+class ReferenceProfile:
+    """A fitted reference dataset. Immutable: its arrays are read-only, so that threads share it.
+
+    Attributes:
+        fingerprint: 16 hex digits over names, types and values of the spec's columns in row order; the same for the same values,
+            however the Parquet file encodes them.
+        columns: the judged columns by name.
+    """
+
+    path: Path
+    fingerprint: str
+    rows: int
+    columns: Mapping[str, ColumnProfile]
+    types: Mapping[str, Column]
+
+    def frame(self) -> pl.DataFrame:
+        """The spec's columns of the reference, read again from the file, for full reports.
+
+        Raises:
+            ReferenceDataError: the file is gone, or is no longer the one that was fitted.
+        """
+        frame = _read(self.path, self.types)
+        if (found := _fingerprint(frame)) != self.fingerprint:
+            raise ReferenceDataError(
+                f"reference {self.path} has changed since it was loaded (fingerprint {found}, was {self.fingerprint})",
+                "reload the spec, so that windows are judged by the new reference",
+            )
+        return frame
+
+
+def load_reference(spec: ModelSpec, path: Path) -> ReferenceProfile:
+    """Read a model's reference dataset and fit the columns that the spec judges.
+
+    Raises:
+        ReferenceDataError: the file is missing or no Parquet, lacks a column of the spec, holds another type, has fewer than 2 rows,
+            or a judged column has no usable value.
+        SpecError: the spec names an unknown drift method, or one that is not for its column.
+    """
+    kinds = {name: judged_kind(column) for name, _, column in spec.judged()}
+    methods = {name: _method(spec, name, kind) for name, kind in kinds.items()}
+    frame = _read(path, spec.columns)
+    columns = {name: _fit(path, spec, frame[name], kind, methods[name]) for name, kind in kinds.items()}
+    return ReferenceProfile(path, _fingerprint(frame), frame.height, MappingProxyType(columns), MappingProxyType(spec.columns))
+
+
+def _method(spec: ModelSpec, name: str, kind: Kind) -> Method | None:
+    chosen = spec.drift.columns.get(name)
+    return chosen_method(name, chosen.method, kind) if chosen and chosen.method else None
+
+
+def _fit(path: Path, spec: ModelSpec, series: pl.Series, kind: Kind, method: Method | None) -> ColumnProfile:
+    name = series.name
+    fitted = fit_numbers(values) if kind == "numerical" and len(values := numbers(series)) else fit_counts(category_counts(series))
+    if not fitted.size:
+        raise ReferenceDataError(
+            f"{path}: column {name!r} holds no usable value: all {len(series)} rows are null or not finite",
+            "fill the column in the reference, or take it out of the spec",
+        )
+    chosen = spec.drift.columns.get(name)
+    raw = series if method and not method.fast else None
+    return ColumnProfile(name, kind, fitted, len(series), null_count(series), method, chosen.threshold if chosen else None, raw)
+
+
+def null_count(series: pl.Series) -> int:
+    """Nulls and NaN of a conformed column."""
+    return series.null_count() + (int(series.is_nan().sum()) if series.dtype == pl.Float64 else 0)
+
+
+def _read(path: Path, columns: Mapping[str, Column]) -> pl.DataFrame:
+    present = _schema(path)
+    missing = [name for name in columns if name not in present]
+    if missing:
+        names = ", ".join(map(repr, missing))
+        raise ReferenceDataError(
+            f"{path} lacks column {names} of the spec; it has {', '.join(map(repr, present))}",
+            "write the reference with these columns, or take them out of the spec",
+        )
+    try:
+        frame = pl.read_parquet(path, columns=list(columns), glob=False)
+    except (OSError, pl.exceptions.PolarsError) as error:
+        raise ReferenceDataError(f"{path} cannot be read: {error}", "write it again as a Parquet file") from error
+    if frame.height < MIN_ROWS:
+        raise ReferenceDataError(
+            f"{path} has {frame.height} rows: a reference needs at least {MIN_ROWS}", "write it with the held-out rows"
+        )
+    return pl.DataFrame([_conform(path, frame[name], column) for name, column in columns.items()])
+
+
+def _schema(path: Path) -> list[str]:
+    try:
+        return list(pl.read_parquet_schema(path))
+    except FileNotFoundError as error:
+        remedy = "make the reference dataset, or correct reference in the spec (a path below TIDEMARK_HOME)"
+        raise ReferenceDataError(f"no reference dataset at {path}", remedy) from error
+    except (OSError, pl.exceptions.PolarsError) as error:
+        raise ReferenceDataError(f"{path} is no Parquet file that can be read: {error}", "write it again as a Parquet file") from error
+
+
+def _conform(path: Path, series: pl.Series, column: Column) -> pl.Series:
+    try:
+        return conform(series, column)
+    except ValueMisfit as error:
+        remedy = "write the column with the spec's type, or correct its type in the spec"
+        raise ReferenceDataError(f"{path}: column {series.name!r} {error}", remedy) from error
+
+
+def _fingerprint(frame: pl.DataFrame) -> str:
+    digest = hashlib.sha256(f"{frame.height}".encode())
+    for series in frame.iter_columns():
+        digest.update(f"\0{len(series.name.encode())}\0{series.name}\0{series.dtype}\0".encode())
+        for part in _content(series):
+            digest.update(part)
+    return digest.hexdigest()[:16]
+
+
+def _content(series: pl.Series) -> list[bytes]:
+    """The values as bytes with one meaning: validity, then values with nulls, NaN and -0.0 made one; text with its lengths."""
+    if series.dtype == pl.Float64:
+        series = series.fill_nan(None) + 0.0
+    valid = series.is_not_null().to_numpy().tobytes()
+    if series.dtype == pl.String:
+        text = series.fill_null("")
+        return [valid, text.str.len_bytes().to_numpy().tobytes(), "".join(text.to_list()).encode()]
+    return [
+        valid,
+        series.cast(pl.Int8).fill_null(0).to_numpy().tobytes() if series.dtype == pl.Boolean else series.fill_null(0).to_numpy().tobytes(),
+    ]
