@@ -94,14 +94,12 @@ def read_block(layout: EventLayout, bodies: list[bytes]) -> pl.DataFrame | None:
     wanted = np.fromiter(map(len, bodies), dtype=np.int64, count=len(bodies))
     if not np.array_equal(encoded_lengths(frame, layout.nullable), wanted):
         return None
-    own = pl.Series([_own_id(b) for b in bodies], dtype=pl.Binary)
+    own = pl.Series([b[1 : 1 + (b[0] >> 1)] if b[0] < 0x80 else _long_id(b) for b in bodies], dtype=pl.Binary)
     return frame if (frame[ID].cast(pl.Binary) == own).all() else None
 
 
-def _own_id(body: bytes) -> bytes:
-    """The event id as the record's own first bytes have it; any other bytes when they are no id."""
-    if body and body[0] < 0x80:
-        return body[1 : 1 + (body[0] >> 1)]
+def _long_id(body: bytes) -> bytes:
+    """An event id of 64 bytes or more, as the record's own first bytes have it; any other bytes when they are no id."""
     size = next((n for n, byte in enumerate(body[:5], start=1) if byte < 0x80), 5)
     length = sum((byte & 0x7F) << (7 * n) for n, byte in enumerate(body[:size]))
     return body[size : size + (length >> 1)]

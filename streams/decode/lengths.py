@@ -6,6 +6,8 @@ before it ended. (A number written longer than need be takes more bytes than cou
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import numpy.typing as npt
 import polars as pl
@@ -25,14 +27,14 @@ def encoded_lengths(frame: pl.DataFrame, nullable: frozenset[str]) -> IntArray:
     return total
 
 
-def _lengths(column: pl.Series) -> IntArray | int:
+def _lengths(column: pl.Series) -> Any:
     fixed = next((size for dtype, size in _FIXED.items() if column.dtype == dtype), None)
     if fixed is not None and not column.null_count():
         return fixed
-    present: IntArray | int = column.is_not_null().cast(pl.Int64).to_numpy() if column.null_count() else 1
+    present: Any = column.is_not_null().cast(pl.Int64).to_numpy() if column.null_count() else 1
     if fixed is not None:
         return np.multiply(present, fixed, dtype=np.int64)
-    lengths: IntArray | int
+    lengths: Any
     if column.dtype == pl.String:
         size = column.str.len_bytes().fill_null(0).cast(pl.Int64).to_numpy()
         lengths = size + _varint(size)
@@ -41,7 +43,7 @@ def _lengths(column: pl.Series) -> IntArray | int:
     return lengths * present
 
 
-def _varint(values: IntArray) -> IntArray | int:
+def _varint(values: IntArray) -> Any:
     """Bytes of each value as an Avro long (zigzag, seven bits a byte)."""
     if not len(values):
         return 0
