@@ -135,7 +135,7 @@ class ModelSpec(_Part):
         outputs = {o.column: o for o in (self.prediction, self.target) if o}
         return {**self.features, **outputs}
 
-    def judged(self) -> Iterator[tuple[str, str, Column]]:
+    def judged(self) -> Iterator[tuple[str, Literal["feature", "prediction", "target"], Column]]:
         """``(name, role, column)`` of each column that the monitors of this spec judge; role is feature, prediction or target."""
         if "data_drift" in self.monitors:
             yield from ((name, "feature", column) for name, column in self.features.items())

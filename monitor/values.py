@@ -64,6 +64,11 @@ def _numeric(series: pl.Series, wanted: AvroType) -> pl.Series:
         raise ValueMisfit(f"holds {series.dtype} beyond 64 bits, the spec says {wanted}") from error
 
 
+def usable(series: pl.Series) -> pl.Series:
+    """A conformed column without nulls, NaN and infinities, in row order."""
+    return series.filter(series.is_finite()) if series.dtype == pl.Float64 else series.drop_nulls()
+
+
 def numbers(series: pl.Series) -> Numbers:
     """The finite values of a conformed numerical column, in row order; shape (values,), float64 or int64."""
     if series.dtype == pl.Int64:
@@ -76,7 +81,7 @@ def numbers(series: pl.Series) -> Numbers:
 def category_counts(series: pl.Series) -> Counts:
     """How often each value of a conformed column occurs; nulls and infinities are left out, the order means nothing."""
     if series.dtype == pl.Float64:
-        series = series.filter(series.is_finite())
+        series = usable(series)
     frame = series.alias("value").value_counts()
     values: list[Any] = frame["value"].to_list()
     counts: list[int] = frame["count"].to_list()

@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 from scipy.stats import distributions
-from scipy.stats._stats_py import _attempt_exact_2kssamp  # the exact p-value from the statistic alone has no public name
+from scipy.stats._stats_py import _attempt_exact_2kssamp  # type: ignore[attr-defined]  # a statistic's exact p-value: no public name
 
 from monitor.statistics.profiles import NumericProfile, Sample
 

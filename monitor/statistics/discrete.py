@@ -1,4 +1,4 @@
-"""Statistics of shares and counts: per category, or per bin of a histogram over reference and window together. As Evidently computes them."""
+"""Statistics of shares and counts: per category, or per bin of a histogram over reference and window. As Evidently computes them."""
 
 from __future__ import annotations
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -39,15 +40,16 @@ class Sample:
     def below(self, edges: Floats) -> Ints:
         """How many numbers fall into each bin ``[edge, next edge)``, the last bin with its right edge (as ``numpy.histogram``)."""
         at = np.concatenate([self.values.searchsorted(edges[:-1], "left"), self.values.searchsorted(edges[-1:], "right")])
-        return np.diff(self.cumulative[at])
+        below: Ints = np.diff(self.cumulative[at])
+        return below
 
 
 def sample(numbers: Numbers) -> Sample:
     """Distinct values and counts of finite numbers, in any order; at least one."""
-    ordered = np.sort(numbers)
+    ordered: Any = np.sort(numbers)
     starts = np.flatnonzero(np.concatenate([[True], ordered[1:] != ordered[:-1]]))
     cumulative = np.append(starts, len(ordered))
-    values = ordered[starts]
+    values: Numbers = ordered[starts]
     return Sample(values, values.astype(np.float64, copy=False), np.diff(cumulative), cumulative, len(ordered))
 
 

@@ -1,0 +1,180 @@
+"""The door to Evidently: its own statistics where no fast form exists, and a real Snapshot of a window's verdicts. Import it late:
+``import evidently`` takes seconds and 270 MB, which judging a window with the fast statistics does not need.
+"""
+
+from __future__ import annotations
+
+import threading
+import warnings
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import polars as pl
+from evidently import DataDefinition, Report
+from evidently.core.datasets import DatasetStats, PandasDataset
+from evidently.core.metric_types import MetricTestResult
+from evidently.core.report import Context, Snapshot
+from evidently.legacy.calculations.stattests.registry import get_stattest
+from evidently.legacy.tests.base_test import TestStatus
+from evidently.metrics import DriftedColumnsCount, ValueDrift
+from evidently.metrics.column_statistics import (
+    DriftedColumnCalculation,
+    ValueDriftBoundTest,
+    ValueDriftCalculation,
+    ValueDriftTest,
+)
+
+from config.spec import Kind, ModelSpec
+from monitor.reference import ReferenceProfile
+from monitor.statistics.methods import Method
+from monitor.values import judged_kind, usable
+from monitor.window import WindowData
+from schemas.result import ColumnResult
+
+_RANDOM_STATE = threading.Lock()  # Evidently's permutation tests seed and use NumPy's global random state
+
+
+def stock_score(method: Method, reference: pl.Series, window: pl.Series, kind: Kind) -> float:
+    """The score by Evidently's own function, nulls and infinities dropped from both as Evidently does.
+
+    NumPy's global random state is the same after the call as before it, and the score does not depend on it.
+
+    Raises:
+        ValueError: Evidently refuses (``fisher_exact`` wants equal numbers of binary values, …) or fails; the message says why.
+    """
+    test = get_stattest(None, None, kind, method.name)
+    first, second = usable(reference).to_pandas(), usable(window).to_pandas()
+    with _RANDOM_STATE:
+        before = np.random.get_state()
+        np.random.seed(0)
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                return float(test(first, second, kind, method.threshold).drift_score)
+        except (KeyboardInterrupt, SystemExit, MemoryError):
+            raise
+        except BaseException as error:  # Evidently's own errors are BaseException where a metric or a column is not found
+            raise ValueError(f"{method.display_name}: {error or type(error).__name__}") from error
+        finally:
+            np.random.set_state(before)
+
+
+class ScoredDataset(PandasDataset):  # type: ignore[misc]  # evidently's types are not followed
+    """A window whose columns are judged already. A Report asks for nothing else, so the rows themselves are not copied into pandas."""
+
+    def __init__(self, rows: int, definition: DataDefinition, verdicts: Mapping[str, ColumnResult]) -> None:
+        self._data = pd.DataFrame(index=range(rows))
+        self._data_definition = definition
+        self._dataset_stats = DatasetStats(rows, len(verdicts), {})
+        self._metadata: dict[str, Any] = {}
+        self._tags: list[str] = []
+        self.verdicts = verdicts
+
+
+class ScoredDriftCalculation(ValueDriftCalculation):  # type: ignore[misc]  # evidently's types are not followed
+    """Evidently's ``ValueDrift`` with the score taken from the dataset: ids, names, tests and texts are Evidently's."""
+
+    def calculate(self, context: Context, current_data: ScoredDataset, reference_data: Any) -> Any:
+        """The metric's result and, where the user set no test, Evidently's default test of it."""
+        verdict = current_data.verdicts[self.metric.column]
+        if self.metric.method is None:
+            self.resolve_parameter("method", verdict.method)
+        if self.metric.threshold is None:
+            self.resolve_parameter("threshold", verdict.threshold)
+        result = self.result(verdict.score)
+        result.widget = []
+        if self.metric.tests is None and context.configuration.include_tests:
+            result.set_tests([self._test(verdict)])
+        return result
+
+    def _test(self, verdict: ColumnResult) -> MetricTestResult:
+        return MetricTestResult(
+            id="drift",
+            name=f"Value Drift for column {verdict.name}",
+            description=f"Drift score is {verdict.score:0.2f}. The drift detection method is {verdict.method}. "
+            f"The drift threshold is {verdict.threshold:0.2f}.",
+            status=TestStatus.FAIL if verdict.drifted else TestStatus.SUCCESS,
+            metric_config=self.to_metric_config(),
+            test_config={},
+            bound_test=ValueDriftBoundTest(test=ValueDriftTest(), metric_fingerprint=self.to_metric().metric_id),
+        )
+
+
+class ScoredValueDrift(ValueDrift):  # type: ignore[misc]  # evidently's types are not followed
+    """``ValueDrift`` on a :class:`ScoredDataset`; stored and read back as Evidently's own metric."""
+
+    class Config:
+        type_alias = "evidently:metric_v2:ValueDrift"
+
+    __calculation_type__ = ScoredDriftCalculation
+
+    def to_calculation(self) -> ScoredDriftCalculation:
+        """The calculation, under the id that Evidently's own metric has."""
+        stock = ValueDrift(column=self.column, method=self.method, threshold=self.threshold, nbinsx=self.nbinsx, tests=self.tests)
+        return ScoredDriftCalculation(stock.get_metric_id(), stock)
+
+
+class ScoredCountCalculation(DriftedColumnCalculation):  # type: ignore[misc]  # evidently's types are not followed
+    """Evidently's ``DriftedColumnsCount`` counted from the dataset's verdicts."""
+
+    def calculate(self, context: Context, current_data: ScoredDataset, reference_data: Any) -> Any:
+        """Number and share of drifted columns among those that the metric names."""
+        drifted = [current_data.verdicts[name].drifted for name in self.metric.columns]
+        result = self.result(sum(drifted), sum(drifted) / len(drifted))
+        result.widget = []
+        return result, None
+
+
+class ScoredColumnsCount(DriftedColumnsCount):  # type: ignore[misc]  # evidently's types are not followed
+    """``DriftedColumnsCount`` on a :class:`ScoredDataset`; stored and read back as Evidently's own metric."""
+
+    class Config:
+        type_alias = "evidently:metric_v2:DriftedColumnsCount"
+
+    __calculation_type__ = ScoredCountCalculation
+
+    def to_calculation(self) -> ScoredCountCalculation:
+        """The calculation, under the id that Evidently's own metric has."""
+        stock = DriftedColumnsCount(columns=self.columns, drift_share=self.drift_share, tests=self.tests)
+        return ScoredCountCalculation(stock.get_metric_id(), stock)
+
+
+def data_definition(spec: ModelSpec) -> DataDefinition:
+    """What the spec's columns are to Evidently: never guessed, since guessed types turn categories into text."""
+    kinds = {name: judged_kind(column) for name, column in spec.columns.items()}
+    return DataDefinition(
+        numerical_columns=[name for name, kind in kinds.items() if kind == "numerical"],
+        categorical_columns=[name for name, kind in kinds.items() if kind == "categorical"],
+        text_columns=[],
+        datetime_columns=[],
+        unknown_columns=[],
+        list_columns=[],
+    )
+
+
+def evidently_snapshot(window: WindowData, spec: ModelSpec, profile: ReferenceProfile, columns: Sequence[ColumnResult]) -> Snapshot:
+    """A real Evidently Snapshot of a window's verdicts, for a workspace that ``evidently ui`` opens; its time is the window's end.
+
+    Columns that could not be judged are left out. ``Snapshot.dict()`` is what stock ``ValueDrift`` metrics would give.
+    """
+    scored = {c.name: c for c in columns if c.status == "ok" and c.score is not None}
+    metrics: list[Any] = [_metric(spec, name) for name in scored]
+    features = [c.name for c in scored.values() if c.role == "feature"]
+    if features:
+        metrics.insert(0, ScoredColumnsCount(columns=features, drift_share=spec.drift.share))
+    dataset = ScoredDataset(window.frame.height, data_definition(spec), scored)
+    return Report(metrics, include_tests=True).run(
+        dataset,
+        None,
+        timestamp=datetime.fromtimestamp(window.end_ms / 1000, UTC),
+        metadata={"model": window.model, "run": window.run, "spec_digest": window.spec_digest, "reference": profile.fingerprint},
+        name=f"{window.model} {window.run}",
+    )
+
+
+def _metric(spec: ModelSpec, name: str) -> ScoredValueDrift:
+    chosen = spec.drift.columns.get(name)
+    return ScoredValueDrift(column=name, method=chosen.method if chosen else None, threshold=chosen.threshold if chosen else None)
