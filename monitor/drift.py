@@ -18,6 +18,7 @@ from evidently.core.datasets import DatasetStats, PandasDataset
 from evidently.core.metric_types import MetricTestResult
 from evidently.core.report import Context, Snapshot
 from evidently.legacy.calculations.stattests.registry import get_stattest
+from evidently.legacy.core import ColumnType
 from evidently.legacy.tests.base_test import TestStatus
 from evidently.metrics import DriftedColumnsCount, ValueDrift
 from evidently.metrics.column_statistics import (
@@ -34,6 +35,7 @@ from monitor.values import judged_kind, usable
 from monitor.window import WindowData
 from schemas.result import ColumnResult
 
+COLUMN_TYPES: dict[Kind, ColumnType] = {"numerical": ColumnType.Numerical, "categorical": ColumnType.Categorical}
 _RANDOM_STATE = threading.Lock()  # Evidently's permutation tests seed and use NumPy's global random state
 
 
@@ -45,7 +47,8 @@ def stock_score(method: Method, reference: pl.Series, window: pl.Series, kind: K
     Raises:
         ValueError: Evidently refuses (``fisher_exact`` wants equal numbers of binary values, …) or fails; the message says why.
     """
-    test = get_stattest(None, None, kind, method.name)
+    column_type = COLUMN_TYPES[kind]
+    test = get_stattest(None, None, column_type, method.name)
     first, second = usable(reference).to_pandas(), usable(window).to_pandas()
     with _RANDOM_STATE:
         before = np.random.get_state()
@@ -53,7 +56,7 @@ def stock_score(method: Method, reference: pl.Series, window: pl.Series, kind: K
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")
-                return float(test(first, second, kind, method.threshold).drift_score)
+                return float(test(first, second, column_type, method.threshold).drift_score)
         except (KeyboardInterrupt, SystemExit, MemoryError):
             raise
         except BaseException as error:  # Evidently's own errors are BaseException where a metric or a column is not found
