@@ -22,7 +22,9 @@ def _double(value: Any) -> Any:
 
 
 def _long(value: Any) -> Any:
-    if isinstance(value, Integral) and not isinstance(value, bool):
+    if isinstance(value, bool):
+        return _null(value, "a whole number")
+    if isinstance(value, Integral):
         number = int(value)
     elif isinstance(value, Real) and float(value).is_integer():
         number = int(float(value))  # JSON and pandas turn whole numbers into floats

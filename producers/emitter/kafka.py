@@ -42,7 +42,7 @@ def producer_settings(
         "bootstrap.servers": bootstrap_servers,
     }
     try:
-        Producer(settings)
+        Producer({**settings, "log_level": 0})  # it may already fail to connect, which is not the question here
     except (KafkaException, TypeError, ValueError) as error:
         raise EmitterError(f"Kafka refuses the emitter's settings: {error}. Correct bootstrap_servers or kafka={{…}}") from error
     return settings
