@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import threading
 import warnings
+from abc import ABC
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
@@ -77,8 +78,11 @@ class ScoredDataset(PandasDataset):  # type: ignore[misc]  # evidently's types a
         self.verdicts = verdicts
 
 
-class ScoredDriftCalculation(ValueDriftCalculation):  # type: ignore[misc]  # evidently's types are not followed
-    """Evidently's ``ValueDrift`` with the score taken from the dataset: ids, names, tests and texts are Evidently's."""
+class ScoredDriftCalculation(ValueDriftCalculation, ABC):  # type: ignore[misc]  # evidently's types are not followed
+    """Evidently's ``ValueDrift`` with the score taken from the dataset: ids, names, tests and texts are Evidently's.
+
+    A subclass of a calculation takes its metric over for the whole process, stock reports included, unless ABC is among its bases.
+    """
 
     def calculate(self, context: Context, current_data: ScoredDataset, reference_data: Any) -> Any:
         """The metric's result and, where the user set no test, Evidently's default test of it."""
@@ -112,15 +116,13 @@ class ScoredValueDrift(ValueDrift):  # type: ignore[misc]  # evidently's types a
     class Config:
         type_alias = "evidently:metric_v2:ValueDrift"
 
-    __calculation_type__ = ScoredDriftCalculation
-
     def to_calculation(self) -> ScoredDriftCalculation:
         """The calculation, under the id that Evidently's own metric has."""
         stock = ValueDrift(column=self.column, method=self.method, threshold=self.threshold, nbinsx=self.nbinsx, tests=self.tests)
         return ScoredDriftCalculation(stock.get_metric_id(), stock)
 
 
-class ScoredCountCalculation(DriftedColumnCalculation):  # type: ignore[misc]  # evidently's types are not followed
+class ScoredCountCalculation(DriftedColumnCalculation, ABC):  # type: ignore[misc]  # evidently's types are not followed
     """Evidently's ``DriftedColumnsCount`` counted from the dataset's verdicts."""
 
     def calculate(self, context: Context, current_data: ScoredDataset, reference_data: Any) -> Any:
@@ -136,8 +138,6 @@ class ScoredColumnsCount(DriftedColumnsCount):  # type: ignore[misc]  # evidentl
 
     class Config:
         type_alias = "evidently:metric_v2:DriftedColumnsCount"
-
-    __calculation_type__ = ScoredCountCalculation
 
     def to_calculation(self) -> ScoredCountCalculation:
         """The calculation, under the id that Evidently's own metric has."""
