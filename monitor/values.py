@@ -54,7 +54,7 @@ def _numeric(series: pl.Series, wanted: AvroType) -> pl.Series:
     floats = series.dtype.is_float()
     whole = series.fill_nan(None) if floats else series
     known = whole.drop_nulls()
-    if wanted == "boolean" and not known.is_in([0, 1]).all():
+    if wanted == "boolean" and not ((known == 0) | (known == 1)).all():
         raise ValueMisfit(f"holds {series.dtype} with other values than 0 and 1, the spec says boolean")
     if floats and not (known.is_finite() & (known.round() == known)).all():
         raise ValueMisfit(f"holds {series.dtype} with fractions or infinities, the spec says {wanted}")
