@@ -49,7 +49,8 @@ class WindowResult:
     """The verdict on one window ``[start_ms, end_ms)`` of event time (ms since the epoch, UTC), final once published.
 
     ``rows`` are the window's rows without duplicates where ``exact``, else all that arrived; ``sampled_rows`` of them were judged.
-    ``drift_share`` is drifted features over judged features.
+    ``drift_share`` is drifted features over judged features. ``run_offset`` is where a replay's ``run_start`` lies on its partition: a run
+    is its id and this offset, so the same id may come again; -1 for live traffic.
     """
 
     model: str
@@ -74,12 +75,14 @@ class WindowResult:
     tests: tuple[TestResult, ...]
     reference_fingerprint: str
     source_partition: int
+    run_offset: int = -1
 
     @property
     def key(self) -> str:
-        """The result's key: ``model|run|start|end|digest|kind``, parts percent-escaped."""
-        parts = (self.model, self.run, str(self.start_ms), str(self.end_ms), self.spec_digest, self.kind)
-        return "|".join(quote(p, safe="") for p in parts)
+        """The result's key: ``model|run|start|end|digest|kind``, parts percent-escaped; a replay's run is ``id@offset``."""
+        run = self.run if self.run_offset < 0 else f"{self.run}@{self.run_offset}"
+        parts = (self.model, run, str(self.start_ms), str(self.end_ms), self.spec_digest, self.kind)
+        return "|".join(quote(p, safe="@") for p in parts)
 
     def drifted_names(self, role: Role = "feature") -> list[str]:
         """Names of the drifted columns of one role, in the spec's order."""

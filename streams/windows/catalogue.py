@@ -4,9 +4,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
+
+import polars as pl
 
 from config.spec import ModelSpec
+from streams.windows.batch import FEATURE, ID, PREDICTION, TARGET, VERSION
 from streams.windows.grid import Grid
+
+_DTYPES: dict[str, Any] = {"double": pl.Float64(), "long": pl.Int64(), "boolean": pl.Boolean(), "string": pl.String()}
 
 
 @dataclass(frozen=True)
@@ -20,6 +26,26 @@ class Binding:
     def digest(self) -> str:
         """Names spec and reference together."""
         return self.spec.digest(self.reference_fingerprint)
+
+    @cached_property
+    def dtypes(self) -> dict[str, Any]:
+        """The polars type of each column that a window of this spec keeps."""
+        features = {FEATURE + name: _DTYPES[column.type] for name, column in self.spec.features.items()}
+        target = {TARGET: _DTYPES[self.spec.target.type]} if self.spec.target else {}
+        return {ID: pl.String(), VERSION: pl.String(), PREDICTION: _DTYPES[self.spec.prediction.type], **target, **features}
+
+    def conform(self, frame: pl.DataFrame) -> pl.DataFrame:
+        """The columns that the spec knows, in its types, so that rows of older and newer schemas go together.
+
+        A value that its type cannot hold becomes null. A column that the schema does not have stays missing.
+        """
+        columns = [(name, dtype) for name, dtype in self.dtypes.items() if name in frame.columns]
+        return frame.select(pl.col(n) if frame.schema[n] == d else pl.col(n).cast(d, strict=False) for n, d in columns)
+
+    def names(self, columns: list[str]) -> dict[str, str]:
+        """The user's name of each column of a window's rows, but for what only windows need."""
+        outputs = {PREDICTION: self.spec.prediction.column, TARGET: self.spec.target.column if self.spec.target else ""}
+        return {c: outputs.get(c) or c.removeprefix(FEATURE) for c in columns if c not in (ID, VERSION)}
 
     @cached_property
     def grid(self) -> Grid:

@@ -45,8 +45,11 @@ class WindowCore:
         self.future_tolerance_ms = future_tolerance_ms
         self.max_open_runs = max_open_runs
 
-    def ingest(self, state: PartitionState, batch: DecodedBatch) -> list[WindowId]:
-        """Take a batch in; returns the windows it closed, which are pending now. ``state.position`` moves behind the batch."""
+    def ingest(self, state: PartitionState, batch: DecodedBatch, now_s: float = 0.0) -> list[WindowId]:
+        """Take a batch in; returns the windows it closed, which are pending now. ``state.position`` moves behind the batch.
+
+        ``now_s`` is when it arrived on the caller's monotonic clock; streams keep it to tell how long they have been silent.
+        """
         closed: list[WindowId] = []
         for index, error in batch.invalid:
             self._bury(state, batch.raw, [index], error)
@@ -56,11 +59,11 @@ class WindowCore:
                 low, high = np.searchsorted(rows.index, [first, index])
                 if high > low:
                     part = EventRows(rows.index[low:high], rows.frame[low:high])
-                    self._events(state, batch.raw, part)
+                    self._events(state, batch.raw, part, now_s)
             closed += self._close_due(state)
             if control is not None:
                 try:
-                    closed += runs.apply(self, state, control, int(batch.raw.offsets[index]), batch.raw.keys[index])
+                    closed += runs.apply(self, state, control, int(batch.raw.offsets[index]), batch.raw.keys[index], now_s)
                 except InvalidEvent as error:
                     self._bury(state, batch.raw, [index], error)
             first = index + 1
@@ -125,12 +128,14 @@ class WindowCore:
             state.pending[window] = stream.windows.pop(window)
         return windows
 
-    def _events(self, state: PartitionState, raw: RawBatch, rows: EventRows) -> None:
+    def _events(self, state: PartitionState, raw: RawBatch, rows: EventRows, now_s: float) -> None:
         for key, part in partition_rows(rows, [MODEL, RUN]):
             model, run = str(key[0]), str(key[1])
             good = self._right_key(state, raw, part, model)
             stream = self._stream(state, raw, good, model, run)
-            if stream is not None and len(good.index):
+            if stream is not None:
+                stream.seen_s = now_s
+                stream.received += len(good.index)
                 self._join(state, raw, stream, self._plausible(state, raw, stream, good))
 
     def _right_key(self, state: PartitionState, raw: RawBatch, rows: EventRows, model: str) -> EventRows:
@@ -202,7 +207,7 @@ class WindowCore:
             if late.any():
                 self._late(state, raw, stream, part.index[late])
                 part, starts, ends = take(part, ~late), starts[~late], ends[~late]
-            for start, end, frame in runs_of_equal(part.frame, starts, ends):
+            for start, end, frame in runs_of_equal(binding.conform(part.frame), starts, ends):
                 self._window(stream, WindowId(stream.id, start, end, binding.digest), binding).add(frame)
         stream.time_ms = int(highest[-1]) if stream.time_ms is None else max(stream.time_ms, int(highest[-1]))
 

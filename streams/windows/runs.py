@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from streams.windows.core import WindowCore
 
 
-def apply(core: WindowCore, state: PartitionState, control: Control, offset: int, key: bytes | None) -> list[WindowId]:
+def apply(core: WindowCore, state: PartitionState, control: Control, offset: int, key: bytes | None, now_s: float) -> list[WindowId]:
     """Open or end a run; returns the windows that its end closes.
 
     Raises:
@@ -25,7 +25,7 @@ def apply(core: WindowCore, state: PartitionState, control: Control, offset: int
         )
     open_run = next((s for s in state.open_runs(control.model) if s.run == control.run), None)
     if control.kind == "run_start":
-        _start(core, state, control, offset, open_run)
+        _start(core, state, control, offset, open_run, now_s)
         return []
     if open_run is None:
         raise InvalidEvent("unknown_run", f"run {control.run!r} of model {control.model!r} is not open")
@@ -35,7 +35,7 @@ def apply(core: WindowCore, state: PartitionState, control: Control, offset: int
     return core.close_run(state, stream)
 
 
-def _start(core: WindowCore, state: PartitionState, control: Control, offset: int, open_run: StreamId | None) -> None:
+def _start(core: WindowCore, state: PartitionState, control: Control, offset: int, open_run: StreamId | None, now_s: float) -> None:
     binding = core.catalogue.current(control.model)
     if control.run == LIVE_RUN:
         raise InvalidEvent("bad_id", "a replay cannot be called live", "give the run another name")
@@ -54,5 +54,5 @@ def _start(core: WindowCore, state: PartitionState, control: Control, offset: in
         )
     stream_id = StreamId(control.model, control.run, offset)
     run = Run(control.token, control.span_start_ms, control.span_end_ms, binding.digest)
-    state.streams[stream_id] = Stream(stream_id, run=run)
+    state.streams[stream_id] = Stream(stream_id, run=run, seen_s=now_s)
     state.changed = True

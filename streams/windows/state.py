@@ -62,12 +62,18 @@ class Run:
 
 @dataclass(slots=True)
 class Stream:
-    """One stream's progress. ``time_ms`` is stream time: the highest event time seen, or None before the first event."""
+    """One stream's progress. ``time_ms`` is stream time: the highest event time seen, or None before the first event.
+
+    ``seen_s`` is when a record of it last came, on the worker's monotonic clock, and
+    ``received`` counts them until the worker takes them down; neither is in the cut.
+    """
 
     id: StreamId
     time_ms: int | None = None
     run: Run | None = None
     windows: dict[WindowId, WindowState] = field(default_factory=dict)
+    seen_s: float = 0.0
+    received: int = 0
 
 
 @dataclass(slots=True)

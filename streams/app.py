@@ -1,0 +1,189 @@
+"""The Faust app: ``faust -A streams.app worker``. A service reads batches, two agents on channels turn them into windows and verdicts."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import socket
+import threading
+import time
+from typing import Any
+
+import faust
+from confluent_kafka import KafkaException
+from mode import Service
+from monitor.metrics import serve
+from prometheus_client import REGISTRY, CollectorRegistry
+
+from config.errors import TidemarkError
+from config.settings import settings
+from streams.judge import ClosedWindow
+from streams.partition import Partition
+from streams.topics import ensure_topics
+from streams.worker import MIN_CUT_SPACING_S, Worker
+
+logger = logging.getLogger(__name__)
+BROKER_LIMIT_S = 20.0  # without an answer of any broker; then the process ends, and its supervisor starts it anew
+END_LIMIT_S = 12.0  # for an orderly end after a fatal error
+
+# A group of its own for each process: every worker gets every command, and none waits for a dead one's session to end.
+app = faust.App(
+    f"{settings().group_id}.commands.{socket.gethostname()}.{os.getpid()}",
+    consumer_auto_offset_reset="latest",
+    broker=f"kafka://{settings().brokers}",
+    store="memory://",
+    web_enabled=False,
+    topic_disable_leader=True,
+    topic_allow_declare=False,
+    datadir=str(settings().under_home("faust")),
+    stream_wait_empty=False,
+)
+batches = app.channel(maxsize=4)
+closed_windows = app.channel(maxsize=64)
+commands_topic = app.topic(settings().commands_topic, value_type=bytes, value_serializer="raw", key_serializer="raw", partitions=1)
+_running: dict[str, Worker] = {}
+
+
+async def fatal(error: BaseException) -> None:
+    """End the process with a non-zero code: never alive but stuck."""
+    logger.critical("the worker ends: %s", error, exc_info=None if isinstance(error, TidemarkError) else error)
+    threading.Timer(END_LIMIT_S, os._exit, [getattr(error, "exit_code", 1)]).start()
+    await app.crash(error if isinstance(error, Exception) else RuntimeError(repr(error)))
+
+
+@app.service
+class Source(Service):  # type: ignore[misc]
+    """Reads the predictions topic and cuts. Everything of a worker begins and ends here."""
+
+    worker: Worker
+
+    async def on_start(self) -> None:
+        """Check topics, load specs and references, join the group."""
+        await asyncio.to_thread(ensure_topics, settings())
+        registry: CollectorRegistry = REGISTRY
+        self.worker = Worker(settings(), registry)
+        await asyncio.to_thread(self.worker.judge.load)
+        self.worker.on_closed = lambda partition, closed: closed_windows.put((partition, closed))
+        self.worker.on_fatal = fatal
+        _running["worker"] = self.worker
+        serve(registry, settings().bind, settings().worker_metrics_port)
+        await self.worker.start()
+
+    async def on_shutdown(self) -> None:
+        """One last cut, then leave the group. The tasks above have ended by now."""
+        worker = _running.pop("worker", None)
+        if worker is not None:
+            await worker.stop()
+
+    @Service.task  # type: ignore[untyped-decorator]
+    async def read(self) -> None:
+        """Poll for batches and hand them on; hold while the stages behind are full."""
+        try:
+            while not self.should_stop:
+                for partition, raw in await self.worker.take(0.1):
+                    put = asyncio.ensure_future(batches.put((partition, raw)))
+                    while not (await asyncio.wait({put}, timeout=1.0))[0]:
+                        await self.worker.hold(0.1)
+                    await self.worker.go_on()
+        except Exception as error:  # noqa: BLE001
+            await fatal(error)
+
+    @Service.task  # type: ignore[untyped-decorator]
+    async def cut(self) -> None:
+        """Cut every second or so, and soon when results are ready."""
+        try:
+            while not self.should_stop:
+                await _wait(self.worker.wake, settings().cut_interval)
+                await self.worker.cut()
+                await self.sleep(MIN_CUT_SPACING_S)
+        except Exception as error:  # noqa: BLE001
+            await fatal(error)
+
+    @Service.timer(1.0)  # type: ignore[untyped-decorator]
+    async def silence(self) -> None:
+        """Close what silence has made due, and show the lag."""
+        try:
+            await self.worker.look_for_silence()
+            lags = await self.worker.run_in("aux", self.worker.lag)
+            for partition, lag in lags.items():
+                self.worker.metrics.set_lag(partition, lag, lag)
+            if any(lags.values()) and time.monotonic() - self.worker.progress_s > settings().stall_timeout:
+                raise TidemarkError(
+                    f"lag of {sum(lags.values())} records and no progress for {settings().stall_timeout:.0f} s", "see the log above"
+                )
+        except Exception as error:  # noqa: BLE001
+            await fatal(error)
+
+    @Service.task  # type: ignore[untyped-decorator]
+    async def watch_broker(self) -> None:
+        """End the worker when no broker answers for long, or when the topic's partitions have changed."""
+        heard_s = time.monotonic()
+        try:
+            while not self.should_stop:
+                await self.sleep(5.0)
+                try:
+                    await asyncio.to_thread(self.worker.check_broker)
+                    heard_s = time.monotonic()
+                except KafkaException as error:
+                    if time.monotonic() - heard_s > BROKER_LIMIT_S:
+                        text = f"no broker at {settings().brokers} answers for {BROKER_LIMIT_S:.0f} s"
+                        raise TidemarkError(text, "start it; the supervisor starts the worker anew") from error
+        except Exception as error:  # noqa: BLE001
+            await fatal(error)
+
+
+@app.agent(batches)  # type: ignore[untyped-decorator]
+async def windows(stream: Any) -> None:
+    """Batches to windows, one after another: order is what stream time is made of."""
+    async for partition, raw in stream:
+        try:
+            await _running["worker"].process(partition, raw)
+        except Exception as error:  # noqa: BLE001
+            await fatal(error)
+            return
+
+
+@app.agent(closed_windows)  # type: ignore[untyped-decorator]
+async def verdicts(stream: Any) -> None:
+    """Closed windows to results, off the event loop."""
+    async for item in stream:
+        partition, closed = item
+        await _judge(partition, closed)
+
+
+async def _judge(partition: Partition, closed: ClosedWindow) -> None:
+    try:
+        await _running["worker"].verdict(partition, closed)
+    except Exception as error:  # noqa: BLE001
+        await fatal(error)
+
+
+@app.agent(commands_topic)  # type: ignore[untyped-decorator]
+async def commands(stream: Any) -> None:
+    """``reload`` reads the specs anew: they hold from the next boundary on. What else comes is logged."""
+    async for value in stream:
+        word = bytes(value or b"").decode(errors="replace").strip()
+        if word == "reload":
+            await _reload()
+        else:
+            logger.warning("unknown command %r: the one there is is reload", word[:100])
+
+
+async def _reload() -> None:
+    worker = _running.get("worker")
+    if worker is None:
+        return
+    try:
+        bindings = await worker.run_in("aux", worker.judge.load)
+        await worker.run_in("core", worker.adopt_specs)
+        logger.info("specs reloaded: %s", ", ".join(f"{b.spec.model} {b.digest}" for b in bindings))
+    except TidemarkError as error:
+        logger.error("the specs stay as they were: %s", error)
+
+
+async def _wait(event: asyncio.Event, timeout_s: float) -> None:
+    try:
+        await asyncio.wait_for(event.wait(), timeout_s)
+    except TimeoutError:
+        return

@@ -1,0 +1,138 @@
+"""Verdicts on closed windows: binds each to its reference and makes its result, whatever happens."""
+
+from __future__ import annotations
+
+import logging
+import os
+import shutil
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import polars as pl
+
+from config.errors import TidemarkError
+from config.settings import Settings
+from config.spec import ModelSpec, read_specs
+from monitor.evaluate import KIND, evaluate
+from monitor.reference import ReferenceProfile, load_reference
+from monitor.window import WindowData
+from schemas.result import WindowResult
+from streams.windows.catalogue import Binding, Catalogue
+from streams.windows.rows import Settled
+from streams.windows.state import WindowState
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class ClosedWindow:
+    """A closed window, settled: nothing is added to it any more."""
+
+    window: WindowState
+    settled: Settled
+
+
+class Judge:
+    """Knows the references of all bindings. A reference stays beside its fingerprint, since open windows are bound to it."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self.catalogue = Catalogue()
+        self._profiles: dict[str, ReferenceProfile] = {}
+
+    def load(self) -> list[Binding]:
+        """Read every spec with its reference and make it current; returns the bindings.
+
+        Raises:
+            SpecError, ReferenceDataError: a spec or its reference cannot be used; nothing has changed then.
+        """
+        loaded = [
+            (spec, load_reference(spec, self.settings.under_home(str(spec.reference)))) for spec in read_specs(self.settings).values()
+        ]
+        bindings = []
+        for spec, profile in loaded:
+            binding = Binding(spec, profile.fingerprint)
+            self._profiles[binding.digest] = profile
+            self._keep(spec, profile.fingerprint)
+            self.catalogue.add(binding)
+            bindings.append(binding)
+        return bindings
+
+    def reference_path(self, binding: Binding) -> Path:
+        """Where the reference of a binding is kept."""
+        return self.settings.under_home("references", "kept", f"{binding.spec.model}-{binding.reference_fingerprint}.parquet")
+
+    def data(self, closed: ClosedWindow, partition: int) -> WindowData:
+        """A closed window as the monitors want it."""
+        window_id, settled = closed.window.id, closed.settled
+        binding = self.catalogue[window_id.digest]
+        frame, names = settled.frame, binding.names(settled.frame.columns)
+        return WindowData(
+            model=window_id.stream.model,
+            run=window_id.stream.run,
+            run_kind=window_id.stream.run_kind,
+            start_ms=window_id.start_ms,
+            end_ms=window_id.end_ms,
+            spec_digest=window_id.digest,
+            source_partition=partition,
+            model_versions=tuple(sorted(closed.window.versions)),
+            frame=frame.select(pl.col(c).alias(n) for c, n in names.items()),
+            rows=settled.rows,
+            duplicates=settled.duplicates,
+            exact=settled.exact,
+            nulls={names[c]: n for c, n in settled.nulls.items() if c in names},
+        )
+
+    def judge(self, closed: ClosedWindow, partition: int) -> tuple[WindowData, WindowResult]:
+        """The window's data and its result. What fails becomes a result with status ``error``: the stream goes on."""
+        data = self.data(closed, partition)
+        spec = self.catalogue[data.spec_digest].spec
+        try:
+            result = evaluate(data, spec, self._profile(data.spec_digest))
+        except Exception as error:
+            logger.exception("window %s of %s could not be judged", closed.window.id, data.model)
+            result = _failed(data, spec, error)
+        return data, replace(result, run_offset=closed.window.id.stream.run_offset)
+
+    def _profile(self, digest: str) -> ReferenceProfile:
+        if digest not in self._profiles:
+            binding = self.catalogue[digest]
+            self._profiles[digest] = load_reference(binding.spec, self.reference_path(binding))
+        return self._profiles[digest]
+
+    def _keep(self, spec: ModelSpec, fingerprint: str) -> None:
+        kept = self.reference_path(Binding(spec, fingerprint))
+        if kept.exists():
+            return
+        kept.parent.mkdir(parents=True, exist_ok=True)
+        part = kept.with_suffix(f".{os.getpid()}.part")
+        shutil.copyfile(self.settings.under_home(str(spec.reference)), part)
+        part.replace(kept)
+
+
+def _failed(data: WindowData, spec: ModelSpec, error: Exception) -> WindowResult:
+    reason = error.message if isinstance(error, TidemarkError) else f"{type(error).__name__}: {error}"
+    return WindowResult(
+        model=data.model,
+        run=data.run,
+        run_kind=data.run_kind,
+        start_ms=data.start_ms,
+        end_ms=data.end_ms,
+        spec_digest=data.spec_digest,
+        kind=KIND,
+        status="error",
+        reason=reason,
+        model_versions=data.model_versions,
+        rows=data.rows,
+        sampled_rows=data.frame.height,
+        duplicates=data.duplicates,
+        exact=data.exact,
+        columns=(),
+        drifted_columns=0,
+        drift_share=0.0,
+        share_threshold=spec.drift.share,
+        drifted=False,
+        tests=(),
+        reference_fingerprint="",
+        source_partition=data.source_partition,
+    )

@@ -1,0 +1,170 @@
+"""Reads whole batches from the predictions topic as a member of the consumer group. All calls come from one thread but where said."""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from collections.abc import Callable
+
+import numpy as np
+from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
+
+from config.errors import TidemarkError
+from config.settings import Settings
+from streams.partition import Partition
+from streams.windows.batch import RawBatch
+
+BATCH_RECORDS = 20_000
+
+
+class Source:
+    """The consumer with its partitions. Assigned ones are paused until they are restored; restoring happens elsewhere.
+
+    ``transaction_lock`` is held while a transaction is written: giving partitions away waits for it, so that a cut is whole or not at all.
+    """
+
+    def __init__(self, settings: Settings, on_assigned: Callable[[Partition], None], on_statistics: Callable[[str], None]) -> None:
+        self.settings = settings
+        self.on_assigned = on_assigned
+        self.transaction_lock = threading.RLock()
+        self.partitions: dict[int, Partition] = {}
+        self.rebalances = 0
+        self._actions: deque[Callable[[], None]] = deque()
+        self._held = False
+        self.consumer = Consumer(
+            {
+                "bootstrap.servers": settings.brokers,
+                "group.id": settings.group_id,
+                "partition.assignment.strategy": "cooperative-sticky",
+                "isolation.level": "read_committed",
+                "enable.auto.commit": False,
+                "enable.auto.offset.store": False,
+                "auto.offset.reset": "error",  # every position is set by us; one out of range is never silently reset
+                "session.timeout.ms": int(settings.session_timeout * 1000),
+                "heartbeat.interval.ms": max(100, int(settings.session_timeout * 1000 / 4)),
+                "max.poll.interval.ms": int(settings.max_poll_interval * 1000),
+                "queued.min.messages": 100_000,
+                "queued.max.messages.kbytes": 65_536,
+                "fetch.message.max.bytes": 4_000_000,
+                "statistics.interval.ms": 5000,
+                "stats_cb": on_statistics,
+            }
+        )
+
+    def subscribe(self) -> None:
+        """Join the group."""
+        self.consumer.subscribe([self.settings.predictions_topic], on_assign=self._assign, on_revoke=self._revoke, on_lost=self._revoke)
+
+    def poll(self, timeout_s: float) -> list[tuple[Partition, RawBatch]]:
+        """Batches by partition, at most ``BATCH_RECORDS`` records in all; empty after ``timeout_s`` without records.
+
+        Raises:
+            TidemarkError: the broker refuses in a way that waiting does not mend.
+        """
+        while self._actions:
+            self._actions.popleft()()
+        messages = self.consumer.consume(BATCH_RECORDS, timeout_s)
+        if not messages:
+            return []
+        by_partition: dict[int, list[Message]] = {}
+        for message in messages:
+            by_partition.setdefault(message.partition(), []).append(message)  # type: ignore[arg-type]
+        return [item for number, part in by_partition.items() if (item := self._batch(number, part)) is not None]
+
+    def keep_membership(self, timeout_s: float) -> None:
+        """Poll without taking records, while the stages behind are full: a member that does not poll is thrown out of the group."""
+        if not self._held:
+            self.consumer.pause(self._assigned())
+            self._held = True
+        stray = self.consumer.consume(1, timeout_s)
+        for message in stray:  # fetched before the pause took effect
+            if message.error() is None:
+                self._seek(int(message.partition() or 0), int(message.offset() or 0))
+
+    def go_on(self) -> None:
+        """Take records again after ``keep_membership``."""
+        if self._held:
+            self._held = False
+            ready = [TopicPartition(self.settings.predictions_topic, p.number) for p in self.partitions.values() if p.ready]
+            if ready:
+                self.consumer.resume(ready)
+
+    def start_reading(self, partition: Partition, position: int) -> None:
+        """Set a restored partition's first position and let it flow. From any thread: done before the next poll."""
+
+        def act() -> None:
+            if partition.valid:
+                self._seek(partition.number, position)
+                if not self._held:
+                    self.consumer.resume([TopicPartition(self.settings.predictions_topic, partition.number)])
+
+        self._actions.append(act)
+
+    def reset(self, old: Partition) -> None:
+        """Give up a partition's state and restore it from the last cut. From any thread."""
+
+        def act() -> None:
+            if old.valid:
+                old.valid = False
+                self.consumer.pause([TopicPartition(self.settings.predictions_topic, old.number)])
+                self._fresh(old.number)
+
+        self._actions.append(act)
+
+    def close(self) -> None:
+        """Leave the group."""
+        self.consumer.close()
+
+    def _assigned(self) -> list[TopicPartition]:
+        return [TopicPartition(self.settings.predictions_topic, n) for n in self.partitions]
+
+    def _seek(self, number: int, position: int) -> None:
+        self.consumer.seek(TopicPartition(self.settings.predictions_topic, number, position))
+
+    def _fresh(self, number: int) -> None:
+        self.partitions[number] = Partition(number)
+        self.on_assigned(self.partitions[number])
+
+    def _assign(self, consumer: Consumer, assigned: list[TopicPartition]) -> None:
+        self.rebalances += 1
+        # The position is set once the state is restored; until then nothing is read.
+        consumer.incremental_assign([TopicPartition(p.topic, p.partition, 0) for p in assigned])
+        if assigned:
+            consumer.pause([TopicPartition(p.topic, p.partition) for p in assigned])
+        for p in assigned:
+            self._fresh(p.partition)
+
+    def _revoke(self, consumer: Consumer, revoked: list[TopicPartition]) -> None:
+        with self.transaction_lock:
+            for p in revoked:
+                partition = self.partitions.pop(p.partition, None)
+                if partition is not None:
+                    partition.valid = False
+        consumer.incremental_unassign(revoked)
+
+    def _batch(self, number: int, messages: list[Message]) -> tuple[Partition, RawBatch] | None:
+        partition = self.partitions.get(number)
+        errors = [m.error() for m in messages if m.error() is not None]
+        if errors:
+            self._complain(errors[0])  # type: ignore[arg-type]
+            messages = [m for m in messages if m.error() is None]
+        if partition is None or not partition.ready or not messages:
+            return None
+        offsets = np.fromiter((m.offset() for m in messages), dtype=np.int64, count=len(messages))
+        times = np.fromiter((m.timestamp()[1] for m in messages), dtype=np.int64, count=len(messages))
+        raw = RawBatch(number, [m.value() or b"" for m in messages], [m.key() for m in messages], offsets, times)
+        partition.queued_position = int(offsets[-1]) + 1
+        return partition, raw
+
+    @staticmethod
+    def _complain(error: KafkaError) -> None:
+        if error.code() == KafkaError._AUTO_OFFSET_RESET or error.fatal():
+            raise TidemarkError(
+                f"the predictions topic cannot be read: {error.str()}", "the supervisor starts the worker anew, which counts the gap"
+            )
+        if not error.retriable() and error.code() not in {
+            KafkaError._TRANSPORT,
+            KafkaError._ALL_BROKERS_DOWN,
+            KafkaError._MAX_POLL_EXCEEDED,
+        }:
+            raise KafkaException(error)

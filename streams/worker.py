@@ -1,0 +1,357 @@
+"""The worker without Faust: what is done with batches, closed windows, cuts and silence. Faust's services and agents call these.
+
+Threads: ``source`` polls the consumer, ``core`` alone touches partitions' states, ``judge`` makes verdicts, ``commit`` writes transactions,
+``aux`` restores and asks the broker. The event loop only hands on.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import os
+import socket
+import time
+from collections.abc import Awaitable, Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, TypeVar
+
+from confluent_kafka import KafkaException, TopicPartition
+from monitor.metrics import Metrics
+from monitor.reports import ReportProcess
+from prometheus_client import CollectorRegistry
+
+from config.errors import PoisonedStream, TidemarkError
+from config.settings import Settings
+from schemas.store import FileSchemaStore
+from streams import checkpoint
+from streams.checkpoint import Draft
+from streams.decode.decoder import Decoder
+from streams.judge import ClosedWindow, Judge
+from streams.partition import Partition
+from streams.restore import Restorer
+from streams.silence import Silence
+from streams.source import Source
+from streams.transactions import CutAborted, Transactions, transactional_producer
+from streams.windows.batch import RawBatch
+from streams.windows.core import WindowCore
+from streams.windows.state import PartitionState, StreamId, WindowId
+
+logger = logging.getLogger(__name__)
+T = TypeVar("T")
+MIN_CUT_SPACING_S = 0.2  # a cut costs 20-40 ms; results of the meantime go together
+
+
+class Worker:
+    """One worker's parts, wired. ``on_closed`` takes closed windows to be judged; ``on_fatal`` ends the process."""
+
+    def __init__(self, settings: Settings, registry: CollectorRegistry) -> None:
+        self.settings = settings
+        self.metrics = Metrics(registry)
+        self.judge = Judge(settings)
+        self.decoder = Decoder(FileSchemaStore(settings.under_home("schemas")), settings.max_record_bytes, self.metrics.decode_fallbacks)
+        self.core = WindowCore(self.judge.catalogue, settings.partitions, int(settings.future_tolerance * 1000), settings.max_open_runs)
+        self.source = Source(settings, self._on_assigned, self._on_statistics)
+        name = f"{settings.group_id}-{socket.gethostname()}-{os.getpid()}"
+        self.producer = transactional_producer(settings, name, self._on_statistics)
+        self.transactions = Transactions(settings, self.producer, self.source.consumer)
+        self.silence = Silence(settings, self.source, self.core)
+        self.reports = ReportProcess(settings)
+        self.wake = asyncio.Event()  # results wait for a cut
+        self.progress_s = time.monotonic()
+        self._threads = {n: ThreadPoolExecutor(1, thread_name_prefix=n) for n in ("source", "core", "judge", "commit", "aux")}
+        self._recent: list[tuple[int, int]] = []  # records and dead letters of the last batches
+        self._cutting = asyncio.Lock()
+        self._loop = asyncio.get_running_loop()
+        self._restoring: set[asyncio.Task[None]] = set()
+        self.on_closed: Callable[[Partition, ClosedWindow], Awaitable[None]] = _nowhere
+        self.on_fatal: Callable[[BaseException], Awaitable[None]] = _nowhere
+
+    async def run_in(self, thread: str, call: Callable[..., T], *arguments: Any) -> T:
+        """Run a call on one of the worker's threads."""
+        return await self._loop.run_in_executor(self._threads[thread], call, *arguments)
+
+    async def start(self) -> None:
+        """Fence earlier transactions of this id and join the group.
+
+        Raises:
+            TidemarkError: the broker does not take the transactional producer.
+        """
+        try:
+            await self.run_in("commit", self.producer.init_transactions, 30)
+        except KafkaException as error:
+            text = f"no transactional producer at {self.settings.brokers}: {error}"
+            raise TidemarkError(text, "look at the broker's log: transactions need their topic's replicas") from error
+        await self.run_in("source", self.source.subscribe)
+
+    async def stop(self) -> None:
+        """One last cut, then leave the group."""
+        try:
+            await self.cut()
+        finally:
+            await self.run_in("source", self.source.close)
+            self.reports.close()
+            for thread in self._threads.values():
+                thread.shutdown(wait=False, cancel_futures=True)
+
+    # --- batches -----------------------------------------------------------------------------------------------------------------
+
+    async def take(self, timeout_s: float) -> list[tuple[Partition, RawBatch]]:
+        """The next batches, after at most ``timeout_s``."""
+        return await self.run_in("source", self.source.poll, timeout_s)
+
+    async def hold(self, timeout_s: float) -> None:
+        """Stay a member of the group without taking records."""
+        await self.run_in("source", self.source.keep_membership, timeout_s)
+
+    async def go_on(self) -> None:
+        """Take records again."""
+        await self.run_in("source", self.source.go_on)
+
+    async def process(self, partition: Partition, raw: RawBatch) -> None:
+        """Decode a batch and put it into windows; closed ones go on to be judged."""
+        for closed in await self.run_in("core", self._ingest, partition, raw):
+            await self.on_closed(partition, closed)
+
+    def _ingest(self, partition: Partition, raw: RawBatch) -> list[ClosedWindow]:
+        state = partition.state
+        if not partition.valid or state is None:
+            return []
+        if raw.offsets[0] < state.position:
+            raise TidemarkError(
+                f"offset {raw.offsets[0]} of partition {raw.partition} came again, {state.position} was next", "report this: it is a bug"
+            )
+        began = time.perf_counter()
+        batch = self.decoder.decode(raw)
+        decoded = time.perf_counter()
+        dead = len(state.dead)
+        closed = self.core.ingest(state, batch, time.monotonic())
+        self.progress_s = time.monotonic()
+        self.metrics.batch(len(raw), decoded - began, time.perf_counter() - decoded)
+        self._count(partition, raw, len(state.dead) - dead)
+        return self._settle(partition, closed)
+
+    def _settle(self, partition: Partition, windows: list[WindowId]) -> list[ClosedWindow]:
+        # Here, on the core's thread: from now on only the checkpoint reads the rows.
+        state = partition.state
+        return [ClosedWindow(state.pending[w], state.pending[w].rows.settle()) for w in windows] if state is not None else []
+
+    def _count(self, partition: Partition, raw: RawBatch, dead: int) -> None:
+        assert partition.state is not None
+        now = time.time()
+        for stream in partition.state.streams.values():
+            kind = stream.id.run_kind
+            if stream.received:
+                self.metrics.records(stream.id.model, kind, stream.received)
+                self.metrics.event_received(stream.id.model, kind, now)
+                stream.received = 0
+            if stream.time_ms is not None:
+                self.metrics.set_stream_time(stream.id.model, kind, stream.time_ms / 1000)
+        self._recent.append((len(raw), dead))
+        while len(self._recent) > 1 and sum(n for n, _ in self._recent[1:]) >= self.settings.dead_letter_span:
+            self._recent.pop(0)
+        self._stop_if_poisoned()
+
+    def _stop_if_poisoned(self) -> None:
+        """A broken deploy must not send everything to the dead-letter topic: then it is the deploy that has to be mended."""
+        records, dead = (sum(column) for column in zip(*self._recent, strict=True))
+        if records >= self.settings.dead_letter_span and dead / records > self.settings.dead_letter_share:
+            limit = self.settings.dead_letter_share
+            text = f"{dead} of the last {records} records are dead letters, more than TIDEMARK_DEAD_LETTER_SHARE={limit}"
+            raise PoisonedStream(text, "mend the producers or the spec; nothing was committed of them. Raise the share to let them pass")
+
+    # --- verdicts ----------------------------------------------------------------------------------------------------------------
+
+    async def verdict(self, partition: Partition, closed: ClosedWindow) -> None:
+        """Judge a closed window; its result waits for the next cut."""
+        if not partition.valid:
+            return
+        began = time.perf_counter()
+        data, result = await self.run_in("judge", self.judge.judge, closed, partition.number)
+        if not partition.valid:  # revoked or reset meanwhile: whoever restores it judges again
+            return
+        partition.results[closed.window.id] = result
+        partition.evaluation_s[closed.window.id] = time.perf_counter() - began
+        if result.drifted:
+            binding = self.judge.catalogue[result.spec_digest]
+            self.reports.submit(data, binding.spec, self.judge.reference_path(binding), result)
+        self.wake.set()
+
+    # --- cuts --------------------------------------------------------------------------------------------------------------------
+
+    async def cut(self) -> None:
+        """Write what has come about since the last cut, in one transaction.
+
+        Raises:
+            TidemarkError: the producer cannot go on; the process has to end.
+        """
+        async with self._cutting:
+            self.wake.clear()
+            drafts = await self.run_in("core", self._drafts)
+            if drafts:
+                await self.run_in("commit", self._commit, drafts)
+
+    def _drafts(self) -> list[tuple[Partition, Draft]]:
+        drafts = []
+        for partition in list(self.source.partitions.values()):
+            if partition.ready and partition.state is not None:
+                self._show(partition)
+                draft = checkpoint.take(partition.state, partition.results, self.judge.catalogue)
+                if draft is not None:
+                    drafts.append((partition, draft))
+        return drafts
+
+    def _show(self, partition: Partition) -> None:
+        assert partition.state is not None
+        open_windows: dict[tuple[str, str], list[int]] = {}
+        for stream in partition.state.streams.values():
+            totals = open_windows.setdefault((stream.id.model, stream.id.run_kind), [0, 0, 0])
+            for window in stream.windows.values():
+                totals[0] += 1
+                totals[1] += window.rows.held
+                totals[2] += window.rows.held_bytes
+        for (model, kind), (windows, rows, size) in open_windows.items():
+            self.metrics.set_open_windows(model, kind, windows, rows, size)
+
+    def _commit(self, drafts: list[tuple[Partition, Draft]]) -> None:
+        began = time.perf_counter()
+        with self.source.transaction_lock:
+            ours = [(p, d) for p, d in drafts if p.valid]
+            if not ours:
+                return
+            # Taken together with the tokens, under the lock: metadata of a later generation would vouch for partitions already lost.
+            metadata = self.source.consumer.consumer_group_metadata()
+            try:
+                self.transactions.commit([d for _, d in ours], metadata)
+            except CutAborted as error:
+                logger.warning("a cut was refused, its partitions are restored: %s", error)
+                for partition, _ in ours:
+                    self.source.reset(partition)
+                return
+        self.metrics.transaction(time.perf_counter() - began)
+        self.progress_s = time.monotonic()
+        for partition, draft in ours:
+            self._committed(partition, draft)
+
+    def _committed(self, partition: Partition, draft: Draft) -> None:
+        now = time.time()
+        for window_id, result in zip(draft.published, draft.results, strict=True):
+            partition.results.pop(window_id, None)
+            self.metrics.observe_result(result, now, partition.evaluation_s.pop(window_id, 0.0))
+            self.metrics.duplicates(result.model, result.run_kind, result.duplicates)
+            logger.info("window %s: %s, %d rows, drift share %.2f", result.key, result.status, result.rows, result.drift_share)
+        for outcast in draft.late:
+            self.metrics.late(outcast.model, outcast.run_kind, 1)
+        for outcast in draft.dead:
+            self.metrics.dead_letters(outcast.reason, 1)
+        if draft.dead:
+            first = draft.dead[0]
+            logger.warning(
+                "%d dead letters of partition %d, first: offset %d, %s: %s",
+                len(draft.dead),
+                draft.partition,
+                first.offset,
+                first.reason,
+                first.message,
+            )
+
+    # --- assignment --------------------------------------------------------------------------------------------------------------
+
+    def _on_assigned(self, partition: Partition) -> None:
+        self._loop.call_soon_threadsafe(self._begin_restore, partition)
+
+    def _begin_restore(self, partition: Partition) -> None:
+        task = self._loop.create_task(self._restore(partition))
+        self._restoring.add(task)
+        task.add_done_callback(self._restoring.discard)
+
+    async def _restore(self, partition: Partition) -> None:
+        try:
+            began = time.perf_counter()
+            restorer = Restorer(self.settings, self.source.consumer, self.judge.catalogue, lambda: partition.valid)
+            restored = await self.run_in("aux", restorer.restore, partition.number)
+            if restored is None or not partition.valid:
+                return
+            await self.run_in("core", self._adopt, partition, restored)
+            self.metrics.restore(time.perf_counter() - began)
+            state = restored.state
+            logger.info("partition %d restored at offset %d, %d pending windows", partition.number, state.position, len(state.pending))
+            for closed in await self.run_in("core", self._settle, partition, list(state.pending)):
+                await self.on_closed(partition, closed)
+            self.source.start_reading(partition, state.position)
+        except Exception as error:  # noqa: BLE001 - a partition that cannot be restored must end the worker, not stay silent
+            await self.on_fatal(error)
+
+    def _adopt(self, partition: Partition, restored: Any) -> None:
+        now = time.monotonic()
+        for stream in restored.state.streams.values():
+            stream.seen_s = now
+        self._change_specs(restored.state)
+        if restored.lost:
+            logger.error("partition %d: %d records were deleted before they were read", partition.number, restored.lost)
+            self.metrics.data_loss(partition.number, restored.lost)
+        self.transactions.offsets[partition.number] = restored.chunk_offsets
+        partition.queued_position = restored.state.position
+        partition.state = restored.state
+
+    def adopt_specs(self) -> None:
+        """Let the current specs hold from the next boundary of each stream on. On the core's thread."""
+        for partition in list(self.source.partitions.values()):
+            if partition.ready and partition.state is not None:
+                self._change_specs(partition.state)
+
+    def _change_specs(self, state: PartitionState) -> None:
+        for model in self.judge.catalogue.models:
+            self.core.change_spec(state, model)
+
+    # --- silence -----------------------------------------------------------------------------------------------------------------
+
+    async def look_for_silence(self) -> None:
+        """Close passed windows of silent live models, and end replays that were left."""
+        for partition, stream_id, due_ms in await self.run_in("core", self.silence.candidates, time.monotonic(), time.time()):
+            if await self.run_in("aux", self.silence.nothing_left, partition):
+                closed = await self.run_in("core", self._close_silent, partition, stream_id, due_ms)
+                for window in closed:
+                    await self.on_closed(partition, window)
+
+    def _close_silent(self, partition: Partition, stream_id: StreamId, due_ms: int | None) -> list[ClosedWindow]:
+        if not self.silence.still_silent(partition):
+            return []
+        assert partition.state is not None
+        stream = partition.state.streams.get(stream_id)
+        if stream is None:
+            return []
+        if due_ms is None:
+            logger.warning("run %s of model %s ended as aborted: nothing came for TIDEMARK_RUN_TIMEOUT", stream_id.run, stream_id.model)
+            return self._settle(partition, self.core.close_run(partition.state, stream))
+        return self._settle(partition, self.core.advance(partition.state, stream, due_ms))
+
+    def lag(self) -> dict[int, int]:
+        """Records between each ready partition's position and its end, as the consumer last heard."""
+        lags = {}
+        for partition in self.source.partitions.values():
+            if partition.ready and partition.state is not None:
+                source = TopicPartition(self.settings.predictions_topic, partition.number)
+                _, high = self.source.consumer.get_watermark_offsets(source, cached=True)
+                lags[partition.number] = max(0, high - partition.state.position) if high >= 0 else 0
+        return lags
+
+    def check_broker(self) -> None:
+        """Ask the broker for the topic.
+
+        Raises:
+            KafkaException: it does not answer.
+            TidemarkError: the topic has another number of partitions than before.
+        """
+        topic = self.settings.predictions_topic
+        found = self.source.consumer.list_topics(topic, timeout=5).topics[topic]
+        if found.error is None and len(found.partitions) != self.settings.partitions:
+            text = f"topic {topic} has {len(found.partitions)} partitions now, {self.settings.partitions} before: keys have moved"
+            raise TidemarkError(text, "growing is a migration: make a new topic, drain this one, and set TIDEMARK_PREDICTIONS_TOPIC")
+
+    def _on_statistics(self, text: str) -> None:
+        self.metrics.client_statistics(json.loads(text))
+
+
+async def _nowhere(*_: Any) -> None:
+    raise TidemarkError("the worker is not wired", "report this: it is a bug")

@@ -1,0 +1,124 @@
+"""The worker on the real broker: windows become results once, whatever happens to the process."""
+
+from __future__ import annotations
+
+import signal
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.support.broker import Broker
+from tests.support.worker import World, event, mark
+
+pytestmark = pytest.mark.integration
+SECOND = 1000
+
+
+@pytest.fixture
+def world(tmp_path: Path, broker: Broker) -> Iterator[World]:
+    made = World.make(tmp_path / "home", broker.bootstrap_servers)
+    yield made
+    made.stop()
+
+
+def replayed(world: World, run: str, count: int, step_ms: int = 100) -> list[tuple[str, bytes]]:
+    writer = world.writer("m")
+    events = [("m", event(writer, n, n * step_ms, run=run)) for n in range(count)]
+    return [("m", mark("run_start", run)), *events, ("m", mark("run_end", run))]
+
+
+def test_a_replay_becomes_results_and_metrics(world: World) -> None:
+    """A replay of 1,000 events in ten windows gives ten results with exact counts, each once, and the series Prometheus reads."""
+    world.start()
+    results = world.reader("results")
+    world.send(replayed(world, "r1", 1000))
+    world.wait_for(lambda: len(results.results()) >= 10)
+    found = {r.start_ms: r for r in results.results()}
+    assert sorted(found) == [n * 10 * SECOND for n in range(10)]
+    assert {r.rows for r in found.values()} == {100}
+    assert {r.status for r in found.values()} == {"ok"}
+    assert len(results.messages) == 10
+    assert len({m.key() for m in results.messages}) == 10
+    world.wait_for(
+        lambda: any(k.startswith("tidemark_windows_total{") and v == 10 for k, v in world.metrics().items()),
+        why="tidemark_windows_total 10",
+    )
+
+
+def test_kill_and_go_on(world: World) -> None:
+    """Killed three times amid a replay, the windows are those of the undisturbed input: none missing or twice, no row lost or doubled."""
+    results = world.reader("results")
+    records = replayed(world, "r1", 6000, step_ms=50)  # 30 windows of 200 rows
+    process = world.start(cut_interval=0.05)
+    sent = 0
+    for part in (1500, 3000, 4500):
+        world.send(records[sent:part])
+        sent = part
+        want = len(results.results()) + 2
+        world.wait_for(lambda want=want: len(results.results()) >= want, why="progress before the kill")  # type: ignore[misc]
+        process.kill()
+        process.wait()
+        world.send(records[sent : sent + 200])  # there is unfinished work while nobody works
+        sent += 200
+        process = world.start(cut_interval=0.05)
+    world.send(records[sent:])
+    world.wait_for(lambda: len(results.results()) >= 30, why="all windows")
+    assert sorted((r.start_ms, r.rows) for r in results.results()) == [(n * 10 * SECOND, 200) for n in range(30)]
+    late = world.reader("late")
+    dead = world.reader("dead_letter")
+    assert late.poll() == []
+    assert dead.poll() == []
+
+
+def test_sigterm_ends_in_order(world: World) -> None:
+    """SIGTERM: exit code 0 within 15 s, and the next worker goes on where this one stopped."""
+    process = world.start()
+    results = world.reader("results")
+    records = replayed(world, "r1", 400)
+    world.send(records[:250])
+    world.wait_for(lambda: len(results.results()) >= 2)
+    began = time.monotonic()
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(15) == 0, world.logs()
+    assert time.monotonic() - began < 15
+    world.send(records[250:])
+    world.start()
+    world.wait_for(lambda: len(results.results()) >= 4)
+    assert [r.rows for r in sorted(results.results(), key=lambda r: r.start_ms)] == [100] * 4
+
+
+def test_poison_and_late_records_lie_apart(world: World) -> None:
+    """Dead letters carry reason, topic, partition and offset as headers; late records keep their bytes; the good ones are all counted."""
+    world.start()
+    writer = world.writer("m")
+    good = [event(writer, n, n * 100, run="r1") for n in range(300)]
+    bad = [b"", b"junk", good[0] + b"tail", good[1][:-3], b"\xc3\x01" + b"?" * 30]
+    late = event(writer, 999, 50, run="r1")
+    records = [mark("run_start", "r1"), *good[:150], *bad, late, *good[150:], mark("run_end", "r1")]
+    world.send(("m", r) for r in records)
+    results = world.reader("results")
+    world.wait_for(lambda: len(results.results()) >= 3)
+    assert sum(r.rows for r in results.results()) == 300
+    dead, lates = world.reader("dead_letter"), world.reader("late")
+    world.wait_for(lambda: len(dead.poll()) >= 5 and len(lates.poll()) >= 1)
+    reasons = [dict(m.headers() or [])["tidemark.reason"] for m in dead.messages]
+    assert sorted(reasons) == [b"no_framing", b"no_framing", b"undecodable", b"undecodable", b"unknown_schema"]
+    assert dict(dead.messages[0].headers() or [])["tidemark.topic"] == world.settings.predictions_topic.encode()
+    assert [m.value() for m in lates.messages] == [late]
+
+
+def test_a_live_model_that_stops(tmp_path: Path, broker: Broker) -> None:
+    """A live model falls silent: its last window closes after grace and idle timeout, though no event moves stream time."""
+    world = World.make(tmp_path / "idle", broker.bootstrap_servers, idle_timeout=1)
+    try:
+        world.start()
+        writer = world.writer("m")
+        began = int(time.time() * 1000) // 10_000 * 10_000 - 20_000
+        world.send(("m", event(writer, n, began + n * 100)) for n in range(50))
+        results = world.reader("results")
+        world.wait_for(lambda: len(results.results()) >= 1, timeout_s=30)
+        assert [(r.start_ms, r.rows, r.run_kind) for r in results.results()] == [(began, 50, "live")]
+    finally:
+        world.stop()
