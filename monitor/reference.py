@@ -158,14 +158,12 @@ def _fingerprint(frame: pl.DataFrame) -> str:
 
 
 def _content(series: pl.Series) -> list[bytes]:
-    """The values as bytes with one meaning: validity, then values with nulls, NaN and -0.0 made one; text with its lengths."""
+    """The values as bytes with one meaning: validity, then values with nulls and NaN alike, -0.0 as 0.0; text with its lengths."""
     if series.dtype == pl.Float64:
-        series = series.fill_nan(None) + 0.0
+        series = series.fill_nan(None)
     valid = series.is_not_null().to_numpy().tobytes()
     if series.dtype == pl.String:
         text = series.fill_null("")
         return [valid, text.str.len_bytes().to_numpy().tobytes(), "".join(text.to_list()).encode()]
-    return [
-        valid,
-        series.cast(pl.Int8).fill_null(0).to_numpy().tobytes() if series.dtype == pl.Boolean else series.fill_null(0).to_numpy().tobytes(),
-    ]
+    whole = series.cast(pl.Int8) if series.dtype == pl.Boolean else series
+    return [valid, (whole.fill_null(0).to_numpy() + 0).tobytes()]  # numpy makes 0.0 of -0.0 + 0; polars leaves such sums out
