@@ -1,0 +1,153 @@
+"""Metrics that are drawn at scrape time: the gauges of the last windows, and librdkafka's own statistics. Part of ``monitor.metrics``."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
+from prometheus_client.metrics_core import Metric
+from prometheus_client.registry import Collector
+
+from schemas.result import ColumnResult, WindowResult
+
+STREAM = ("model", "run_kind")
+Stream = tuple[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Closed:
+    """A window's result and the wall clock (s since the epoch) when it was closed."""
+
+    result: WindowResult
+    closed_at_s: float
+
+
+@dataclass(slots=True)
+class _StreamWindows:
+    """What the gauges of one (model, run_kind) are drawn from: its last closed, last judged and last drifted window."""
+
+    closed: Closed
+    judged: Closed | None = None
+    drifted: Closed | None = None
+
+
+# name, help, value of the last CLOSED window
+_CLOSED_GAUGES: tuple[tuple[str, str, Callable[[Closed], float]], ...] = (
+    ("tidemark_window_start_event_time_seconds", "Start of the last closed window, event time", lambda c: c.result.start_ms / 1000),
+    ("tidemark_window_end_event_time_seconds", "End of the last closed window, event time", lambda c: c.result.end_ms / 1000),
+    ("tidemark_window_rows", "Rows of the last closed window", lambda c: c.result.rows),
+    ("tidemark_window_sampled_rows", "Rows of the last closed window that were judged", lambda c: c.result.sampled_rows),
+    ("tidemark_last_window_closed_timestamp_seconds", "Wall clock when the last window closed", lambda c: c.closed_at_s),
+)
+# name, help, value of the last JUDGED window (status ok): too few rows say nothing about drift, so they don't change these
+_JUDGED_GAUGES: tuple[tuple[str, str, Callable[[Closed], float]], ...] = (
+    ("tidemark_window_drift_share", "Drifted features over judged features in the last judged window", lambda c: c.result.drift_share),
+    ("tidemark_window_drift_share_threshold", "Share at which a window has drifted", lambda c: c.result.share_threshold),
+    ("tidemark_window_drifted_columns", "Drifted features in the last judged window", lambda c: c.result.drifted_columns),
+    ("tidemark_window_drifted", "1 if the last judged window has drifted", lambda c: c.result.drifted),
+    ("tidemark_last_window_judged_timestamp_seconds", "Wall clock when the last judged window closed", lambda c: c.closed_at_s),
+)
+# name, help, value of the last DRIFTED window: alerts and their links read these, so that they name a window whose report exists
+_DRIFTED_GAUGES: tuple[tuple[str, str, Callable[[Closed], float]], ...] = (
+    ("tidemark_drifted_window_start_event_time_seconds", "Start of the last drifted window", lambda c: c.result.start_ms / 1000),
+    ("tidemark_drifted_window_end_event_time_seconds", "End of the last drifted window", lambda c: c.result.end_ms / 1000),
+    ("tidemark_drifted_window_share", "Drifted features over judged features in the last drifted window", lambda c: c.result.drift_share),
+)
+COLUMN = (*STREAM, "column", "role")
+_SCORED = (*COLUMN, "method")
+
+
+class WindowGauges(Collector):
+    """The gauges of last windows. Drawn under one lock, so a scrape never sees half of a window, nor a column of an older one."""
+
+    def __init__(self, admits_column: Callable[[Stream, str], bool]) -> None:
+        self._admits = admits_column
+        self._lock = threading.Lock()
+        self._streams: dict[Stream, _StreamWindows] = {}
+
+    def put(self, stream: Stream, closed: Closed) -> None:
+        with self._lock:
+            windows = self._streams.setdefault(stream, _StreamWindows(closed))
+            windows.closed = closed
+            if closed.result.status == "ok":
+                windows.judged = closed
+                windows.drifted = closed if closed.result.drifted else windows.drifted
+
+    def remove(self, stream: Stream) -> None:
+        with self._lock:
+            self._streams.pop(stream, None)
+
+    def collect(self) -> Iterator[Metric]:
+        with self._lock:
+            streams = {s: _StreamWindows(w.closed, w.judged, w.drifted) for s, w in sorted(self._streams.items())}
+        yield from self._families(_CLOSED_GAUGES, {s: w.closed for s, w in streams.items()})
+        judged = {s: w.judged for s, w in streams.items() if w.judged}
+        yield from self._families(_JUDGED_GAUGES, judged)
+        drifted = {s: w.drifted for s, w in streams.items() if w.drifted}
+        yield from self._families(_DRIFTED_GAUGES, drifted)
+        yield from self._columns(judged, drifted)
+
+    def _families(
+        self, gauges: tuple[tuple[str, str, Callable[[Closed], float]], ...], windows: Mapping[Stream, Closed]
+    ) -> Iterator[Metric]:
+        for name, text, value in gauges:
+            family = GaugeMetricFamily(name, text, labels=STREAM)
+            for stream, closed in windows.items():
+                family.add_metric(stream, float(value(closed)))
+            yield family
+
+    def _columns(self, judged: Mapping[Stream, Closed], drifted: Mapping[Stream, Closed]) -> Iterator[Metric]:
+        score = GaugeMetricFamily(
+            "tidemark_column_drift_score", "Drift score of the last judged window, in its method's unit", labels=_SCORED
+        )
+        limit = GaugeMetricFamily("tidemark_column_drift_threshold", "Threshold that the score is held against", labels=_SCORED)
+        flag = GaugeMetricFamily("tidemark_column_drifted", "1 if the column drifted in the last judged window", labels=COLUMN)
+        for stream, column in self._judged_columns(judged):
+            labels = (*stream, column.name, column.role)
+            flag.add_metric(labels, float(column.drifted))
+            if column.score is not None:
+                score.add_metric((*labels, column.method), column.score)
+            if column.threshold is not None:
+                limit.add_metric((*labels, column.method), column.threshold)
+        last = GaugeMetricFamily(
+            "tidemark_drifted_window_column_score", "Scores of the drifted columns of the last drifted window", labels=_SCORED
+        )
+        for stream, column in self._judged_columns(drifted):
+            if column.drifted and column.score is not None:
+                last.add_metric((*stream, column.name, column.role, column.method), column.score)
+        yield from (score, limit, flag, last)
+
+    def _judged_columns(self, windows: Mapping[Stream, Closed]) -> Iterator[tuple[Stream, ColumnResult]]:
+        for stream, closed in windows.items():
+            for column in closed.result.columns:
+                if column.status == "ok" and self._admits(stream, column.name):
+                    yield stream, column
+
+
+class ClientStatistics(Collector):
+    """librdkafka counts for itself; its last statistics are handed on as they are."""
+
+    def __init__(self) -> None:
+        self._last: dict[str, Mapping[str, Any]] = {}
+
+    def put(self, statistics: Mapping[str, Any]) -> None:
+        self._last = {**self._last, str(statistics.get("type", "client")): statistics}
+
+    def collect(self) -> Iterator[Metric]:
+        labels = ("client",)
+        received = CounterMetricFamily("tidemark_kafka_received_messages", "Messages that librdkafka received", labels=labels)
+        sent = CounterMetricFamily("tidemark_kafka_sent_messages", "Messages that librdkafka sent", labels=labels)
+        rebalances = CounterMetricFamily("tidemark_kafka_group_rebalances", "Rebalances that librdkafka counted", labels=labels)
+        trip = GaugeMetricFamily("tidemark_kafka_round_trip_seconds", "Mean round trip to the slowest broker", labels=labels)
+        for client, statistics in sorted(self._last.items()):
+            received.add_metric((client,), float(statistics.get("rxmsgs", 0)))
+            sent.add_metric((client,), float(statistics.get("txmsgs", 0)))
+            if "cgrp" in statistics:
+                rebalances.add_metric((client,), float(statistics["cgrp"].get("rebalance_cnt", 0)))
+            brokers = [b["rtt"]["avg"] for b in statistics.get("brokers", {}).values() if b.get("rtt", {}).get("cnt")]
+            if brokers:
+                trip.add_metric((client,), max(brokers) / 1e6)  # librdkafka counts µs
+        yield from (received, sent, rebalances, trip)

@@ -1,0 +1,266 @@
+"""Everything that Tidemark tells Prometheus; no other module builds metrics. Base units, ``_total`` on counters only, bounded labels."""
+
+from __future__ import annotations
+
+import errno
+import threading
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+from wsgiref.simple_server import WSGIServer
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Summary, disable_created_metrics, start_http_server
+
+from config.errors import ServiceUnavailable
+from monitor.metric_families import COLUMN, STREAM, ClientStatistics, Closed, Stream, WindowGauges
+from schemas.result import WindowResult
+
+# `_created` series would double the number of series and nothing of ours reads them
+disable_created_metrics()  # type: ignore[no-untyped-call]
+
+STATUSES = ("ok", "insufficient_data", "error")
+SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
+
+
+class Metrics:
+    """The metrics of one worker process, in a registry of its own. Every method may be called from any thread.
+
+    Labels are bounded: past ``max_streams`` pairs of model and run kind, or ``max_columns`` columns over all of them, a name gets no
+    series and ``tidemark_label_overflow_total`` counts the refusals. Times are s since the epoch unless a name says otherwise.
+    """
+
+    def __init__(self, registry: CollectorRegistry, max_streams: int = 20, max_columns: int = 150, max_reasons: int = 30) -> None:
+        self._limits = {"model": max_streams, "column": max_columns, "reason": max_reasons}
+        self._lock = threading.Lock()
+        self._streams: set[Stream] = set()
+        self._columns: set[tuple[Stream, str]] = set()
+        self._reasons: set[str] = set()
+        self._build_windows(registry)
+        self._build_pipeline(registry)
+
+    def _build_windows(self, registry: CollectorRegistry) -> None:
+        self._gauges = WindowGauges(lambda stream, column: (stream, column) in self._columns)
+        registry.register(self._gauges)
+
+        def counter(name: str, text: str, labels: tuple[str, ...] = STREAM) -> Counter:
+            return Counter(name, text, labels, registry=registry)
+
+        self._windows = counter("tidemark_windows_total", "Closed windows by the status of their result", (*STREAM, "status"))
+        self._drifted_windows = counter("tidemark_drifted_windows_total", "Closed windows that have drifted")
+        self._drifted_columns = counter("tidemark_drifted_columns_total", "Drifted features, summed over windows")
+        self._column_drifts = counter("tidemark_column_drifted_windows_total", "Windows in which the column drifted", COLUMN)
+        self._evaluation = Histogram("tidemark_evaluation_seconds", "Judging one window", registry=registry, buckets=SECONDS)
+        self._overflow = counter("tidemark_label_overflow_total", "Label values that got no series: the cap was reached", ("label",))
+        for label in self._limits:
+            self._overflow.labels(label)
+
+    def _build_pipeline(self, registry: CollectorRegistry) -> None:
+        def counter(name: str, text: str, labels: tuple[str, ...] = STREAM) -> Counter:
+            return Counter(name, text, labels, registry=registry)
+
+        def gauge(name: str, text: str, labels: tuple[str, ...] = STREAM) -> Gauge:
+            return Gauge(name, text, labels, registry=registry)
+
+        def seconds(name: str, text: str) -> Histogram:
+            return Histogram(name, text, registry=registry, buckets=SECONDS)
+
+        self._records = counter("tidemark_records_total", "Records taken into windows or found late")
+        self._late = counter("tidemark_late_records_total", "Records that came after their window had closed")
+        self._duplicates = counter("tidemark_duplicate_records_total", "Records whose event_id was already in the window")
+        self._dead_letters = counter("tidemark_dead_letters_total", "Records that could not be used", ("reason",))
+        self._lost_offsets = counter("tidemark_lost_offsets_total", "Offsets that retention removed unread", ("partition",))
+        self._rebalances = counter("tidemark_rebalances_total", "Changes of this worker's partitions", ())
+        self._fallbacks = counter("tidemark_decode_fallbacks_total", "Batches decoded record by record", ())
+        self._reports = counter("tidemark_reports_total", "HTML reports by outcome: made, failed, dropped", ("outcome",))
+        self._batch_records = Summary("tidemark_batch_records", "Records per batch", registry=registry)
+        self._decode = seconds("tidemark_batch_decode_seconds", "Decoding one batch")
+        self._ingest = seconds("tidemark_batch_ingest_seconds", "Putting one batch into windows")
+        self._transaction = seconds("tidemark_transaction_seconds", "One cut: begin to commit")
+        self._restore = seconds("tidemark_restore_seconds", "Restoring one partition from its cut")
+        self._lag = gauge("tidemark_consumer_lag_records", "Records in the partition after the last one read", ("partition",))
+        self._committed_lag = gauge("tidemark_committed_lag_records", "Records in the partition after the committed offset", ("partition",))
+        self._last_event = gauge("tidemark_last_event_received_timestamp_seconds", "Wall clock when the last record was received")
+        self._stream_time = gauge("tidemark_stream_time_seconds", "Highest event time seen")
+        self._open_windows = gauge("tidemark_open_windows", "Open windows")
+        self._open_rows = gauge("tidemark_open_window_rows", "Rows in open windows")
+        self._open_bytes = gauge("tidemark_open_window_bytes", "Memory of open windows")
+        self._client = ClientStatistics()
+        registry.register(self._client)
+        self._per_stream: tuple[Counter | Gauge, ...] = (
+            *(self._windows, self._drifted_windows, self._drifted_columns, self._column_drifts, self._records, self._late),
+            *(self._duplicates, self._last_event, self._stream_time, self._open_windows, self._open_rows, self._open_bytes),
+        )
+
+    def _fits(self, label: str, known: set[Any], value: Any) -> bool:
+        """True when the value has series, or may still get them; call with the lock held."""
+        if value in known:
+            return True
+        if len(known) >= self._limits[label]:
+            self._overflow.labels(label).inc()
+            return False
+        known.add(value)
+        return True
+
+    def _admit(self, model: str, run_kind: str) -> bool:
+        """Admit a stream. Its counters begin at 0 at once, before its first window, so that `increase()` sees the first one."""
+        with self._lock:
+            new = (model, run_kind) not in self._streams
+            if not self._fits("model", self._streams, (model, run_kind)):
+                return False
+            if new:
+                for status in STATUSES:
+                    self._windows.labels(model, run_kind, status)
+                for counter in (self._drifted_windows, self._drifted_columns, self._records, self._late, self._duplicates):
+                    counter.labels(model, run_kind)
+            return True
+
+    def observe_result(self, result: WindowResult, closed_at_s: float, evaluation_s: float) -> None:
+        """Take a window's result: gauges of the last window, and counters, so that no window between two scrapes is lost.
+
+        ``closed_at_s`` is the wall clock (s since the epoch) at which the window closed, ``evaluation_s`` how long judging it took.
+        """
+        self._evaluation.observe(evaluation_s)
+        stream = (result.model, result.run_kind)
+        if not self._admit(*stream):
+            return
+        self._windows.labels(*stream, result.status).inc()
+        if result.status == "ok":
+            self._drifted_windows.labels(*stream).inc(result.drifted)
+            self._drifted_columns.labels(*stream).inc(result.drifted_columns)
+            self._count_columns(stream, result)
+        self._gauges.put(stream, Closed(result, closed_at_s))
+
+    def _count_columns(self, stream: Stream, result: WindowResult) -> None:
+        for column in result.columns:
+            with self._lock:
+                fits = self._fits("column", self._columns, (stream, column.name))
+            if fits and column.status == "ok":
+                self._column_drifts.labels(*stream, column.name, column.role).inc(column.drifted)
+
+    def remove_model(self, model: str, run_kind: str) -> None:
+        """Remove every series of a model that no longer sends, and free its place under the caps."""
+        stream = (model, run_kind)
+        self._gauges.remove(stream)
+        with self._lock:
+            self._streams.discard(stream)
+            self._columns = {c for c in self._columns if c[0] != stream}
+            for metric in self._per_stream:
+                metric.remove_by_labels({"model": model, "run_kind": run_kind})
+
+    def records(self, model: str, run_kind: str, n: int) -> None:
+        """Count records that belong to a model's stream."""
+        if self._admit(model, run_kind):
+            self._records.labels(model, run_kind).inc(n)
+
+    def late(self, model: str, run_kind: str, n: int) -> None:
+        """Count late records."""
+        if self._admit(model, run_kind):
+            self._late.labels(model, run_kind).inc(n)
+
+    def duplicates(self, model: str, run_kind: str, n: int) -> None:
+        """Count records whose ``event_id`` was already in their window."""
+        if self._admit(model, run_kind):
+            self._duplicates.labels(model, run_kind).inc(n)
+
+    def dead_letters(self, reason: str, n: int) -> None:
+        """Count dead letters; ``reason`` is the fixed word of ``InvalidEvent``."""
+        with self._lock:
+            fits = self._fits("reason", self._reasons, reason)
+        if fits:
+            self._dead_letters.labels(reason).inc(n)
+
+    def batch(self, records: int, decode_s: float, ingest_s: float) -> None:
+        """One batch: how many records, s of decoding, s of putting them into windows."""
+        self._batch_records.observe(records)
+        self._decode.observe(decode_s)
+        self._ingest.observe(ingest_s)
+
+    def transaction(self, seconds: float) -> None:
+        """One cut's transaction took so many s."""
+        self._transaction.observe(seconds)
+
+    def set_lag(self, partition: int, records: int, committed_lag: int) -> None:
+        """Records of a partition that are not yet read, and not yet committed."""
+        self._lag.labels(str(partition)).set(records)
+        self._committed_lag.labels(str(partition)).set(committed_lag)
+
+    def remove_partition(self, partition: int) -> None:
+        """Forget the lag of a partition that another worker has now."""
+        for gauge in (self._lag, self._committed_lag):
+            gauge.remove_by_labels({"partition": str(partition)})
+
+    def event_received(self, model: str, run_kind: str, wall_s: float) -> None:
+        """A record of the model was received at this wall clock."""
+        if self._admit(model, run_kind):
+            self._last_event.labels(model, run_kind).set(wall_s)
+
+    def set_stream_time(self, model: str, run_kind: str, seconds: float) -> None:
+        """The highest event time seen."""
+        if self._admit(model, run_kind):
+            self._stream_time.labels(model, run_kind).set(seconds)
+
+    def set_open_windows(self, model: str, run_kind: str, windows: int, rows: int, bytes: int) -> None:
+        """What a model's open windows hold."""
+        if self._admit(model, run_kind):
+            self._open_windows.labels(model, run_kind).set(windows)
+            self._open_rows.labels(model, run_kind).set(rows)
+            self._open_bytes.labels(model, run_kind).set(bytes)
+
+    def data_loss(self, partition: int, offsets: int) -> None:
+        """Retention removed so many offsets of a partition before they were read."""
+        self._lost_offsets.labels(str(partition)).inc(offsets)
+
+    def rebalance(self) -> None:
+        """This worker's partitions changed."""
+        self._rebalances.inc()
+
+    def restore(self, seconds: float) -> None:
+        """One partition was restored from its cut in so many s."""
+        self._restore.observe(seconds)
+
+    def client_statistics(self, statistics: Mapping[str, Any]) -> None:
+        """The statistics of a Kafka client, as ``stats_cb`` gives them (parsed JSON); the client's type is its label."""
+        self._client.put(statistics)
+
+    def decode_fallbacks(self, n: int) -> None:
+        """So many batches were decoded record by record."""
+        self._fallbacks.inc(n)
+
+    def report(self, outcome: str) -> None:
+        """A report was ``made``, ``failed`` (a short page stands in for it) or ``dropped`` (too many were waiting)."""
+        self._reports.labels(outcome).inc()
+
+
+@dataclass(frozen=True, slots=True)
+class MetricsServer:
+    """A running /metrics server. ``port`` is the one it listens on."""
+
+    server: WSGIServer
+    thread: threading.Thread
+
+    @property
+    def port(self) -> int:
+        return int(self.server.server_port)
+
+    def close(self) -> None:
+        """Stop answering and free the port."""
+        self.server.shutdown()
+        self.server.server_close()
+        self.thread.join()
+
+
+def serve(metrics_registry: CollectorRegistry, bind: str, port: int) -> MetricsServer:
+    """Serve a registry at ``http://bind:port/metrics`` from a daemon thread; port 0 takes a free one.
+
+    Raises:
+        ServiceUnavailable: the address cannot be listened on; names port and setting.
+    """
+    try:
+        return MetricsServer(*start_http_server(port, bind, metrics_registry))
+    except OSError as error:
+        taken = error.errno == errno.EADDRINUSE
+        why = "is taken by another process" if taken else f"cannot be listened on ({error.strerror or error})"
+        raise ServiceUnavailable(
+            f"port {port} on {bind} for the worker's metrics {why}",
+            "stop that process, or set TIDEMARK_WORKER_METRICS_PORT to a free port (and TIDEMARK_BIND to an address of this machine)",
+        ) from error
