@@ -19,7 +19,7 @@ from config.spec import ModelSpec
 
 @dataclass(frozen=True, slots=True)
 class Artefact:
-    """A loaded model. ``version`` is the attribute ``version`` that its maker gave it, else the first 12 hex digits of the file's SHA-256."""
+    """A loaded model. ``version`` is the attribute of that name that its maker set, else 12 hex digits of the file's SHA-256."""
 
     version: str
     features: tuple[str, ...]

@@ -1,0 +1,6 @@
+"""The replay producer: history goes through the very path that live predictions take, in a run of its own."""
+
+from producers.replay.options import ReplayOptions
+from producers.replay.run import Summary, replay
+
+__all__ = ["ReplayOptions", "Summary", "replay"]
