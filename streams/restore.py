@@ -82,6 +82,7 @@ class Restorer:
         reader = Consumer(
             {
                 "bootstrap.servers": self.settings.brokers,
+                "reconnect.backoff.ms": 500,
                 "group.id": f"{self.settings.group_id}.restore",
                 "enable.auto.commit": False,
                 "isolation.level": "read_committed",

@@ -34,6 +34,7 @@ class Source:
         self.consumer = Consumer(
             {
                 "bootstrap.servers": settings.brokers,
+                "reconnect.backoff.ms": 500,
                 "group.id": settings.group_id,
                 "partition.assignment.strategy": "cooperative-sticky",
                 "isolation.level": "read_committed",

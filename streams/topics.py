@@ -44,7 +44,9 @@ def plans(settings: Settings) -> list[TopicPlan]:
 
 def admin(settings: Settings) -> AdminClient:
     """A client for topic administration."""
-    return AdminClient({"bootstrap.servers": settings.brokers, "socket.connection.setup.timeout.ms": 5000})
+    # Without librdkafka's own log: what fails is told once, by our error.
+    quiet = {"log_level": 0, "socket.connection.setup.timeout.ms": 5000, "reconnect.backoff.ms": 500}
+    return AdminClient({"bootstrap.servers": settings.brokers, **quiet})
 
 
 def ensure_topics(settings: Settings, timeout_s: float = 10.0) -> list[str]:

@@ -37,6 +37,7 @@ def transactional_producer(settings: Settings, transactional_id: str, on_statist
     return Producer(
         {
             "bootstrap.servers": settings.brokers,
+            "reconnect.backoff.ms": 500,
             "transactional.id": transactional_id,
             "transaction.timeout.ms": int(settings.transaction_timeout * 1000),
             "message.max.bytes": CHECKPOINT_RECORD_BYTES,

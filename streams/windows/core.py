@@ -142,8 +142,8 @@ class WindowCore:
         """The rows whose key is their model and whose key belongs here; the others are dead letters."""
         expected = model.encode()
         right = partition_of(expected, self.partitions) == raw.partition
-        keys = raw.keys
-        same = np.fromiter((keys[i] == expected for i in rows.index), dtype=np.bool_, count=len(rows.index))
+        keys = raw.keys if len(rows.index) == len(raw) else [raw.keys[i] for i in rows.index.tolist()]
+        same = np.ones(len(keys), dtype=np.bool_) if set(keys) == {expected} else np.array([k == expected for k in keys], dtype=np.bool_)
         if not same.all():
             error = InvalidEvent(
                 "key_mismatch", f"the record's key is not its model {model!r}", "send every event under the model's name as key"
