@@ -130,6 +130,12 @@ class Metrics:
             self._count_columns(stream, result)
         self._gauges.put(stream, Closed(result, closed_at_s))
 
+    def show_result(self, result: WindowResult, closed_at_s: float) -> None:
+        """Set the gauges as ``observe_result`` does, and count nothing: for a result that was published before this process began."""
+        stream = (result.model, result.run_kind)
+        if self._admit(*stream):
+            self._gauges.put(stream, Closed(result, closed_at_s))
+
     def _count_columns(self, stream: Stream, result: WindowResult) -> None:
         for column in result.columns:
             with self._lock:

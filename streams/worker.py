@@ -17,17 +17,18 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
 
 from confluent_kafka import KafkaException, TopicPartition
-from monitor.metrics import Metrics
 from monitor.reports import ReportProcess
 from prometheus_client import CollectorRegistry
 
 from config.errors import PoisonedStream, TidemarkError
 from config.settings import Settings
+from monitor.metrics import Metrics
 from schemas.store import FileSchemaStore
 from streams import checkpoint
 from streams.checkpoint import Draft
 from streams.decode.decoder import Decoder
 from streams.judge import ClosedWindow, Judge
+from streams.last_results import last_results
 from streams.partition import Partition
 from streams.restore import Restorer
 from streams.silence import Silence
@@ -49,7 +50,9 @@ class Worker:
         self.settings = settings
         self.metrics = Metrics(registry)
         self.judge = Judge(settings)
-        self.decoder = Decoder(FileSchemaStore(settings.under_home("schemas")), settings.max_record_bytes, self.metrics.decode_fallbacks)
+        self.decoder = Decoder(
+            FileSchemaStore(settings.under_home("schemas")), settings.max_record_bytes, lambda _: self.metrics.decode_fallbacks(1)
+        )
         self.core = WindowCore(self.judge.catalogue, settings.partitions, int(settings.future_tolerance * 1000), settings.max_open_runs)
         self.source = Source(settings, self._on_assigned, self._on_statistics)
         name = f"{settings.group_id}-{socket.gethostname()}-{os.getpid()}"
@@ -272,6 +275,8 @@ class Worker:
             restored = await self.run_in("aux", restorer.restore, partition.number)
             if restored is None or not partition.valid:
                 return
+            for last in await self.run_in("aux", last_results, self.settings, partition.number):
+                self.metrics.show_result(last.result, last.published_s)
             await self.run_in("core", self._adopt, partition, restored)
             self.metrics.restore(time.perf_counter() - began)
             state = restored.state

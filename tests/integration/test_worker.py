@@ -122,3 +122,17 @@ def test_a_live_model_that_stops(tmp_path: Path, broker: Broker) -> None:
         assert [(r.start_ms, r.rows, r.run_kind) for r in results.results()] == [(began, 50, "live")]
     finally:
         world.stop()
+
+
+def test_a_restart_shows_the_last_windows_again(world: World) -> None:
+    """After a restart the gauges show the last window's verdict before any new window closes; the counters begin anew."""
+    process = world.start()
+    world.send(replayed(world, "r1", 250))
+    results = world.reader("results")
+    world.wait_for(lambda: len(results.results()) >= 3)
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(15) == 0, world.logs()
+    world.start()
+    series = 'tidemark_window_rows{model="m",run_kind="replay"}'
+    world.wait_for(lambda: world.metrics().get(series) == 50, why="the last window's rows")
+    assert world.metrics().get('tidemark_windows_total{model="m",run_kind="replay",status="ok"}', 0) == 0

@@ -139,7 +139,10 @@ class World:
 
     def metrics(self) -> dict[str, float]:
         """The worker's samples as ``name{label="value",…}`` with sorted labels."""
-        text = requests.get(f"http://127.0.0.1:{self.settings.worker_metrics_port}/metrics", timeout=5).text
+        try:
+            text = requests.get(f"http://127.0.0.1:{self.settings.worker_metrics_port}/metrics", timeout=5).text
+        except requests.ConnectionError:  # it does not listen yet
+            return {}
         samples = [s for family in text_string_to_metric_families(text) for s in family.samples]
         return {s.name + "{" + ",".join(f'{k}="{v}"' for k, v in sorted(s.labels.items())) + "}": s.value for s in samples}
 

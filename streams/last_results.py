@@ -1,0 +1,62 @@
+"""The newest results of a partition, read back at a start: the gauges show the last windows again, and a drift stays visible."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from confluent_kafka import Consumer, TopicPartition
+
+from config.settings import Settings
+from schemas.result import WindowResult, decode_result
+
+TAIL_RECORDS = 2000  # of the results topic: enough for the last window and the last drifted one of every model
+
+
+@dataclass(frozen=True, slots=True)
+class LastResult:
+    """A result and when it was published, s since the epoch (the broker's record timestamp)."""
+
+    result: WindowResult
+    published_s: float
+
+
+def last_results(settings: Settings, partition: int, timeout_s: float = 10.0) -> list[LastResult]:
+    """For each model and kind of run its last drifted, last judged and last result on the partition, oldest first.
+
+    Raises:
+        KafkaException: the broker does not answer.
+    """
+    reader = Consumer(
+        {
+            "bootstrap.servers": settings.brokers,
+            "reconnect.backoff.ms": 500,
+            "group.id": f"{settings.group_id}.last-results",
+            "enable.auto.commit": False,
+            "isolation.level": "read_committed",
+            "auto.offset.reset": "earliest",
+            "enable.partition.eof": True,
+        }
+    )
+    try:
+        source = TopicPartition(settings.results_topic, partition)
+        low, high = reader.get_watermark_offsets(source, timeout=timeout_s)
+        reader.assign([TopicPartition(settings.results_topic, partition, max(low, high - TAIL_RECORDS))])
+        return _newest(reader) if high > low else []
+    finally:
+        reader.close()
+
+
+def _newest(reader: Consumer) -> list[LastResult]:
+    kept: dict[tuple[str, str, str], LastResult] = {}
+    while True:
+        for message in reader.consume(1000, 1.0):
+            if message.error() is not None:  # the partition's end
+                return sorted(kept.values(), key=lambda k: (k.published_s, k.result.end_ms))
+            result = decode_result(message.value() or b"")
+            last = LastResult(result, message.timestamp()[1] / 1000)
+            stream = (result.model, result.run_kind)
+            kept[*stream, "last"] = last
+            if result.status == "ok":
+                kept[*stream, "judged"] = last
+            if result.drifted:
+                kept[*stream, "drifted"] = last
