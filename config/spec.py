@@ -10,14 +10,15 @@ from typing import Annotated, Any, Literal
 from zoneinfo import ZoneInfo
 
 import yaml
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, ValidationError, field_validator, model_validator
 
-from config.durations import UNIT_MS, parse_ms
+from config.durations import UNIT_MS, parse_ms, show_ms
 from config.errors import SpecError
 from config.settings import Settings
 
 Id = Annotated[str, Field(pattern=r"^[A-Za-z0-9_.-]{1,64}$")]
-DurationMs = Annotated[int, BeforeValidator(parse_ms), Field(ge=0)]
+# Written as text, such as 7d: a checkpoint keeps specs as JSON, where a bare number would be read back as seconds.
+DurationMs = Annotated[int, BeforeValidator(parse_ms), Field(ge=0), PlainSerializer(show_ms, when_used="json")]
 AvroType = Literal["double", "long", "boolean", "string"]
 Kind = Literal["numerical", "categorical"]
 Monitor = Literal["data_drift", "prediction_drift", "target_drift"]

@@ -102,11 +102,11 @@ class Source:
         self._actions.append(act)
 
     def reset(self, old: Partition) -> None:
-        """Give up a partition's state and restore it from the last cut. From any thread."""
+        """Give up a partition's state, at once, and restore it from the last cut. From any thread."""
+        old.valid = False  # now, not at the next poll: what it has drafted is in no cut, so no further one may be drafted from it
 
         def act() -> None:
-            if old.valid:
-                old.valid = False
+            if self.partitions.get(old.number) is old:  # not revoked meanwhile
                 self.consumer.pause([TopicPartition(self.settings.predictions_topic, old.number)])
                 self._fresh(old.number)
 
