@@ -1,10 +1,15 @@
-"""Rows to framed Avro records, many at a time: one buffer, no lookup per field."""
+"""Rows to framed Avro records, column by column.
+
+An Avro record is its fields' encodings one after the other (Avro 1.11 specification, "Binary Encoding"). So each column is encoded by
+itself, and a row is a join: several times the speed of a call of fastavro's writer per record. A test holds both equal.
+"""
 
 from __future__ import annotations
 
 import io
-from collections.abc import Iterator
-from itertools import pairwise
+import struct
+from collections.abc import Iterable, Iterator
+from itertools import repeat
 from typing import Any
 
 import fastavro
@@ -13,7 +18,25 @@ import polars as pl
 from config.spec import ModelSpec
 from producers.replay.source import Rows
 from schemas.framing import WriterSchema
-from schemas.names import mangle
+
+_NULL, _VALUE = b"\x00", b"\x02"  # the index of the branch in a union of null and one type
+_CACHED_VALUES = 100_000  # per column
+_pack_double = struct.Struct("<d").pack
+
+
+class _Encodings(dict[Any, bytes]):
+    """The encoding of each value of one column, made by fastavro the first time. Real columns repeat: carriers, airports, minutes."""
+
+    def __init__(self, avro_type: Any) -> None:
+        super().__init__()
+        self._type = fastavro.parse_schema(avro_type)
+
+    def __missing__(self, value: Any) -> bytes:
+        if len(self) >= _CACHED_VALUES:
+            self.clear()
+        out = io.BytesIO()
+        fastavro.schemaless_writer(out, self._type, value)
+        return self.setdefault(value, out.getvalue())
 
 
 class EventEncoder:
@@ -21,37 +44,34 @@ class EventEncoder:
 
     def __init__(self, spec: ModelSpec, writer: WriterSchema, run: str, model_version: str) -> None:
         self._spec = spec
-        self._writer = writer
-        self._features = [mangle(name) for name in spec.features]
-        self._same = {"run": run, "model": spec.model, "model_version": model_version}
+        self._same = b"".join(_Encodings("string")[text] for text in (run, spec.model, model_version))
+        self._header = writer.header
+        self._id_lengths = _Encodings("long")
+        self._times = _Encodings("long")
+        self._columns = {name: _Encodings(["null", column.type]) for name, column in spec.columns.items()}
 
     def encode(self, rows: Rows, start: int, stop: int) -> list[bytes]:
         """The values of the rows ``[start, stop)``, header and body each."""
-        out = io.BytesIO()
-        ends = [0]
-        parsed, write, tell = self._writer.parsed, fastavro.schemaless_writer, out.tell
-        for record in self._records(rows, start, stop):
-            write(out, parsed, record)
-            ends.append(tell())
-        body, header = out.getvalue(), self._writer.header
-        return [header + body[a:b] for a, b in pairwise(ends)]
-
-    def _records(self, rows: Rows, start: int, stop: int) -> Iterator[dict[str, Any]]:
         part = rows.frame.slice(start, stop - start)
-        features = zip(*(part[name].to_list() for name in self._spec.features), strict=True)
-        target = part[self._spec.target.column] if self._spec.target and self._spec.target.column in part.columns else None
-        targets = pl.repeat(None, part.height, eager=True).to_list() if target is None else target.to_list()
-        predictions = part[self._spec.prediction.column].to_list()
-        times = rows.times_ms[start:stop].tolist()
-        names, same = self._features, self._same
-        for event_id, time_ms, prediction, label, values in zip(
-            rows.event_ids(start, stop), times, predictions, targets, features, strict=True
-        ):
-            yield {
-                "event_id": event_id,
-                "event_time": time_ms,
-                **same,
-                "prediction": prediction,
-                "target": label,
-                "features": dict(zip(names, values, strict=True)),
-            }
+        fields: list[Iterable[bytes]] = [
+            repeat(self._header, part.height),
+            self._ids(rows.event_ids(start, stop)),
+            map(self._times.__getitem__, rows.times_ms[start:stop].tolist()),
+            repeat(self._same, part.height),
+            self._column(part, self._spec.prediction.column),
+            self._column(part, self._spec.target.column) if self._spec.target else repeat(_NULL, part.height),
+            *(self._column(part, name) for name in self._spec.features),
+        ]
+        return list(map(b"".join, zip(*fields, strict=True)))
+
+    def _ids(self, ids: list[str]) -> Iterator[bytes]:
+        encoded = [text.encode() for text in ids]
+        return (self._id_lengths[len(text)] + text for text in encoded)
+
+    def _column(self, part: pl.DataFrame, name: str) -> Iterable[bytes]:
+        if name not in part.columns:
+            return repeat(_NULL, part.height)
+        values = part[name].to_list()
+        if self._spec.columns[name].type == "double":  # mostly distinct, so not worth keeping
+            return (_NULL if value is None else _VALUE + _pack_double(value) for value in values)
+        return map(self._columns[name].__getitem__, values)

@@ -34,7 +34,7 @@ class ServiceSink:
         self._run = run
         self._session = requests.Session()
         # An overloaded service says 503 before it predicts; a batch emitted twice has the same event ids, so the worker removes one.
-        retry = Retry(total=5, connect=2, backoff_factor=0.2, status_forcelist=[503], allowed_methods=None, raise_on_status=False)
+        retry = Retry(total=5, connect=2, read=0, backoff_factor=0.2, status_forcelist=[503], allowed_methods=None, raise_on_status=False)
         self._session.mount("http://", HTTPAdapter(max_retries=retry))
         self._sent = 0
         self._before: dict[str, Any] = {}
