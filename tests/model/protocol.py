@@ -207,7 +207,5 @@ def _settle(system: System, slot: str, name: str, worker: Worker, parts: Parts) 
     yield f"{name}'s cut at {transaction.cut.position} commits", landed.put(slot, None if rest.state is None else rest)
     dropped = system._replace(in_flight=worker.ready) if "discard" not in parts and slot == "owner" else system
     keeps = "drop" not in parts and rest.state is not None
-    yield (
-        f"{name}'s cut at {transaction.cut.position} aborts",
-        system.put(slot, rest}) if keeps else dropped._replace(**{slot: None),
-    )
+    after = system.put(slot, rest) if keeps else dropped.put(slot, None)
+    yield f"{name}'s cut at {transaction.cut.position} aborts", after
