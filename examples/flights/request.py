@@ -9,11 +9,13 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from config.errors import UsageError
+from config.spec import Column
 from schemas.event import LIVE_RUN
 
 RUN, TIMES, IDS, TARGETS = "X-Tidemark-Run", "X-Tidemark-Event-Times", "X-Tidemark-Event-Ids", "X-Tidemark-Targets"
 _RUN_ID = re.compile(r"[A-Za-z0-9_.-]{1,64}\Z")
 _LAST_MS = 253_402_300_799_999  # the end of the year 9999
+_JSON_TYPES: dict[str, tuple[type, ...]] = {"double": (float, int), "long": (int,), "boolean": (bool,), "string": (str,)}
 T = TypeVar("T")
 
 
@@ -44,16 +46,21 @@ def read_marks(headers: Mapping[str, str], rows: int) -> Marks:
     )
 
 
-def check_rows(rows: list[dict[str, Any]], columns: tuple[str, ...]) -> None:
-    """Refuse rows that lack a column.
+def check_rows(rows: list[dict[str, Any]], features: Mapping[str, Column]) -> None:
+    """Refuse rows that lack a column of the spec's ``features``, or hold a value of another type. Null is left to the model.
 
     Raises:
-        UsageError: names the row (from 0) and the columns it lacks.
+        UsageError: names the row (from 0), the columns it lacks, or the column with its value and the type that is wanted.
     """
+    types = [(name, _JSON_TYPES[column.type], column.type) for name, column in features.items()]
     for index, row in enumerate(rows):
-        lacking = [name for name in columns if name not in row]
+        lacking = [name for name in features if name not in row]
         if lacking:
-            raise UsageError(f"rows[{index}] has no {', '.join(lacking)}", f"give every column: {', '.join(columns)}")
+            raise UsageError(f"rows[{index}] has no {', '.join(lacking)}", f"give every column: {', '.join(features)}")
+        for name, wanted, word in types:
+            value = row[name]
+            if value is not None and type(value) not in wanted:
+                raise UsageError(f"rows[{index}]: {name} is {str(value)[:80]!r}, of type {type(value).__name__}", f"give a {word}")
 
 
 def _per_row(headers: Mapping[str, str], name: str, rows: int, read: Callable[[str], T], wanted: str) -> tuple[T | None, ...]:

@@ -16,7 +16,7 @@ from bentoml.exceptions import InvalidArgument
 
 from config.errors import TidemarkError
 from config.settings import Settings, load_settings
-from config.spec import read_spec
+from config.spec import ModelSpec, read_spec
 from examples.flights import model
 from examples.flights.request import check_rows, read_marks
 from producers.emitter import Emitter
@@ -26,9 +26,8 @@ from schemas.store import FileSchemaStore
 FLUSH_TIMEOUT_S = 30.0
 
 
-def open_emitter(settings: Settings, model_version: str) -> Emitter:
-    """The emitter of the flights model; its event schema is put where the worker finds it."""
-    spec = read_spec(settings.specs_dir / "flights.yaml")
+def open_emitter(settings: Settings, spec: ModelSpec, model_version: str) -> Emitter:
+    """The emitter of the model; its event schema is put where the worker finds it."""
     writer = FileSchemaStore(settings.under_home("schemas")).register(spec.model, event_schema(spec))
     return Emitter(
         model=spec.model,
@@ -48,7 +47,8 @@ class FlightDelay:
     def __init__(self) -> None:
         settings = load_settings()
         self._model = model.load(settings)
-        self._emitter = open_emitter(settings, self._model.version)
+        self._spec = read_spec(settings.specs_dir / "flights.yaml")
+        self._emitter = open_emitter(settings, self._spec, self._model.version)
         self._emitter.start()  # so that its counters stand in /metrics from the start
 
     @bentoml.on_deployment  # type: ignore[untyped-decorator]
@@ -65,7 +65,7 @@ class FlightDelay:
     def predict(self, rows: list[dict[str, Any]], ctx: bentoml.Context) -> list[float]:
         """Arrival delays in minutes, one per row. Each row needs dep_delay, sched_hour, distance, carrier, origin, dest, weekday."""
         try:
-            check_rows(rows, self._emitter.columns)
+            check_rows(rows, self._spec.features)
             marks = read_marks(ctx.request.headers, len(rows))
             delays = self._model.predict(pd.DataFrame(rows)).tolist() if rows else []
         except TidemarkError as error:

@@ -71,7 +71,7 @@ class Delivery:
         self._thread.join(timeout_s + _PURGE_S + 1)
 
     def _run(self) -> None:
-        self.producer = open_producer(self._settings, self._on_error)
+        self.producer = open_producer(self._settings, self._on_error, self._log)
         while not self._finished():
             try:
                 self._round()
@@ -162,7 +162,7 @@ class Delivery:
         assert self.producer is not None
         if self._fatal:  # an idempotent producer is unusable after a fatal error; a new one begins a new sequence
             self._purge(DELIVERY_FAILED)
-            self.producer = open_producer(self._settings, self._on_error)
+            self.producer = open_producer(self._settings, self._on_error, self._log)
             self._fatal = False
         return self.producer
 

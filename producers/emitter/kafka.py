@@ -8,6 +8,7 @@ from typing import Any
 from confluent_kafka import KafkaException, Producer
 
 from .errors import EmitterError
+from .logs import RateLimitedLog
 
 # A model's events must lie in one partition and in order, so these are not the user's to change.
 _FIXED: dict[str, Any] = {"enable.idempotence": True, "acks": "all", "partitioner": "murmur2_random"}
@@ -48,6 +49,20 @@ def producer_settings(
     return settings
 
 
-def open_producer(settings: dict[str, Any], on_error: Callable[[Any], None]) -> Producer:
-    """A producer of this process. Its callbacks run in the thread that polls it."""
-    return Producer({**settings, "error_cb": on_error})
+def open_producer(settings: dict[str, Any], on_error: Callable[[Any], None], log: RateLimitedLog) -> Producer:
+    """A producer of this process. Its callbacks and its log run in the thread that polls it.
+
+    librdkafka's own lines go through ``log``: without a broker it would write one to stderr every 50 ms.
+    """
+    return Producer({**settings, "error_cb": on_error, "logger": _KafkaLog(log)})
+
+
+class _KafkaLog:
+    """What confluent-kafka calls as a logger: ``log(level, "%s [%s] %s", facility, client, text)``."""
+
+    def __init__(self, log: RateLimitedLog) -> None:
+        self._log = log
+
+    def log(self, _level: int, form: str, *parts: object) -> None:
+        """One line of librdkafka's, at most one a minute per facility (``FAIL``, …)."""
+        self._log.warn(f"librdkafka {parts[0] if parts else ''}", f"librdkafka: {form % parts if parts else form}")

@@ -84,7 +84,7 @@ class Service:
         reader.assign([part])
         values: list[bytes] = []
         while len(values) < end:
-            values += [r.value() or b"" for r in reader.consume(1000, 5) if r.error() is None]
+            values += [r.value() or b"" for r in reader.consume(1000, 0.2) if r.error() is None]
         reader.close()
         store = FileSchemaStore(self.settings.under_home("schemas"))
         writers = [store.find(header_of(v) or b"") for v in values]

@@ -235,3 +235,11 @@ def test_exit_is_bounded_without_a_broker() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], timeout=30, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
+
+
+def test_a_dead_broker_does_not_flood_the_log() -> None:
+    """Without a broker a process says so in a few lines, on its log, where librdkafka by itself writes one to stderr every 50 ms."""
+    code = "from tests.unit.test_emitter_dead_broker import emitter\ne = emitter()\ne.emit({}, 1.0)\ne.flush(1)\ne.close(0)\n"
+    done = subprocess.run([sys.executable, "-c", code], timeout=30, capture_output=True, text=True, check=False)
+    assert 1 <= len(done.stderr.splitlines()) <= 5, done.stderr
+    assert "refused" in done.stderr

@@ -5,7 +5,10 @@ from __future__ import annotations
 import pytest
 
 from config.errors import UsageError
+from config.spec import Column
 from examples.flights.request import IDS, RUN, TARGETS, TIMES, Marks, check_rows, read_marks
+
+FEATURES = {"a": Column(type="double"), "b": Column(type="string", kind="categorical")}
 
 
 def test_no_headers_is_live_traffic() -> None:
@@ -43,6 +46,13 @@ def test_bad_header_is_named_with_its_value(headers: dict[str, str], named: str)
 
 def test_missing_column_is_named_with_its_row() -> None:
     """A row that lacks columns is refused with its number and their names; null is a value."""
-    check_rows([{"a": 1, "b": None}], ("a", "b"))
+    check_rows([{"a": 1, "b": None}], FEATURES)
     with pytest.raises(UsageError, match=r"rows\[1\] has no b"):
-        check_rows([{"a": 1, "b": 2}, {"a": 1}], ("a", "b"))
+        check_rows([{"a": 1, "b": "x"}, {"a": 1}], FEATURES)
+
+
+@pytest.mark.parametrize(("column", "value"), [("a", "soon"), ("a", True), ("b", 5), ("b", ["x"])])
+def test_value_of_another_type_is_named(column: str, value: object) -> None:
+    """A value of another type is refused with its row, column and type."""
+    with pytest.raises(UsageError, match=rf"rows\[0\]: {column} is .* of type {type(value).__name__}"):
+        check_rows([{"a": 1.5, "b": "x", column: value}], FEATURES)
