@@ -17,12 +17,12 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
 
 from confluent_kafka import KafkaException, TopicPartition
-from monitor.reports import ReportProcess
 from prometheus_client import CollectorRegistry
 
 from config.errors import PoisonedStream, TidemarkError
 from config.settings import Settings
 from monitor.metrics import Metrics
+from monitor.reports import ReportProcess
 from schemas.store import FileSchemaStore
 from streams import checkpoint
 from streams.checkpoint import Draft

@@ -84,14 +84,14 @@ class Decoder:
 
 def read_block(layout: EventLayout, bodies: list[bytes]) -> pl.DataFrame | None:
     """The bodies as columns, or None when they are not all whole records, each of its own bytes and no others."""
+    wanted = np.fromiter(map(len, bodies), dtype=np.int64, count=len(bodies))
     try:
-        frame = layout.frame(pl.read_avro(io.BytesIO(layout.block(bodies))))
+        frame = layout.frame(pl.read_avro(io.BytesIO(layout.block(bodies, int(wanted.sum())))))
     except (PanicException, PolarsError, OSError, OverflowError, ValueError):
         return None
     if frame.height != len(bodies) + 1 or frame[ID][-1] != SENTINEL_ID:
         return None
     frame = frame[: len(bodies)]
-    wanted = np.fromiter(map(len, bodies), dtype=np.int64, count=len(bodies))
     if not np.array_equal(encoded_lengths(frame, layout.nullable), wanted):
         return None
     own = pl.Series([b[1 : 1 + (b[0] >> 1)] if b[0] < 0x80 else _long_id(b) for b in bodies], dtype=pl.Binary)
@@ -107,9 +107,10 @@ def _long_id(body: bytes) -> bytes:
 
 def _by_header(values: list[bytes], max_bytes: int, batch: DecodedBatch) -> dict[bytes, list[int]]:
     """Places of the records under each framing header; what has none, or is too large, is invalid."""
-    heads = [v[:10] if v[:2] == SINGLE_OBJECT_MAGIC else v[:5] for v in values]
-    if len(set(heads)) == 1 and heads[0][:2] == SINGLE_OBJECT_MAGIC and max(map(len, values)) <= max_bytes:
+    heads = [v[:10] for v in values]
+    if len(set(heads)) == 1 and heads[0][:2] == SINGLE_OBJECT_MAGIC and max(map(len, values)) <= max_bytes:  # the usual case
         return {heads[0]: list(range(len(values)))}
+    heads = [h if h[:2] == SINGLE_OBJECT_MAGIC else h[:5] for h in heads]
     groups: dict[bytes, list[int]] = {}
     for i, (head, value) in enumerate(zip(heads, values, strict=True)):
         framed = len(head) == 10 or (len(head) == 5 and head[:1] == CONFLUENT_MAGIC)

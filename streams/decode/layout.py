@@ -75,10 +75,10 @@ class EventLayout:
         record["features"] = {f["name"]: _filler(f["type"]) for f in self._features}
         return self.writer.encode(record)[len(self.writer.header) :]
 
-    def block(self, bodies: list[bytes]) -> bytes:
-        """The bodies and the sentinel as one container file."""
-        data = b"".join(bodies) + self.sentinel
-        return self.block_head + _zigzag(len(bodies) + 1) + _zigzag(len(data)) + data + _SYNC
+    def block(self, bodies: list[bytes], size: int) -> bytes:
+        """The bodies, of ``size`` bytes in all, and the sentinel as one container file."""
+        head = self.block_head + _zigzag(len(bodies) + 1) + _zigzag(size + len(self.sentinel))
+        return b"".join([head, *bodies, self.sentinel, _SYNC])
 
     def frame(self, read: pl.DataFrame) -> pl.DataFrame:
         """Columns by the names that the window core uses; event time as int64 ms since the epoch."""

@@ -19,28 +19,37 @@ _STEPS = np.array([2 ** (7 * k) for k in range(1, 10)], dtype=np.uint64)
 
 def encoded_lengths(frame: pl.DataFrame, nullable: frozenset[str]) -> IntArray:
     """Bytes of each row's Avro encoding, shape (rows,); ``nullable`` columns have a byte for the branch of their union."""
-    total = np.zeros(frame.height, dtype=np.int64)
-    for column in frame.get_columns():
-        if column.name in nullable:
-            total += 1
-        total += _lengths(column)
-    return total
+    constant = len(nullable)
+    varying: list[pl.Expr] = []
+    numbers: list[pl.Series] = []
+    for name, dtype in frame.schema.items():
+        column = pl.col(name)
+        size = next((s for fixed, s in _FIXED.items() if dtype == fixed), None)
+        if size is None and dtype == pl.String:
+            varying.append(_text_length(column))
+        elif size is None:
+            numbers.append(frame[name])
+        elif frame[name].null_count():
+            varying.append(column.is_not_null().cast(pl.Int64) * size)
+        else:
+            constant += size
+    # One query for all columns: each has a fixed cost.
+    total = frame.select(pl.sum_horizontal(*varying, pl.lit(constant)).alias("bytes"))["bytes"].to_numpy() if varying else constant
+    return np.asarray(sum((_number_length(n) for n in numbers), start=total), dtype=np.int64)
 
 
-def _lengths(column: pl.Series) -> Any:
-    fixed = next((size for dtype, size in _FIXED.items() if column.dtype == dtype), None)
-    if fixed is not None and not column.null_count():
-        return fixed
-    present: Any = column.is_not_null().cast(pl.Int64).to_numpy() if column.null_count() else 1
-    if fixed is not None:
-        return np.multiply(present, fixed, dtype=np.int64)
-    lengths: Any
-    if column.dtype == pl.String:
-        size = column.str.len_bytes().fill_null(0).cast(pl.Int64).to_numpy()
-        lengths = size + _varint(size)
-    else:
-        lengths = _varint(column.fill_null(0).cast(pl.Int64).to_numpy())
-    return lengths * present
+def _text_length(column: pl.Expr) -> pl.Expr:
+    """Bytes of a string: its length as a varint and itself; none when it is null."""
+    size = column.str.len_bytes().cast(pl.Int64)
+    prefix = sum(((size > limit).cast(pl.Int64) for limit in (63, 8191, 1_048_575, 134_217_727)), start=pl.lit(1, pl.Int64))
+    return (size + prefix).fill_null(0)
+
+
+def _number_length(column: pl.Series) -> Any:
+    """Bytes of a column of integers; none where it is null."""
+    if not column.null_count():
+        return _varint(column.cast(pl.Int64).to_numpy())
+    return _varint(column.fill_null(0).cast(pl.Int64).to_numpy()) * column.is_not_null().cast(pl.Int64).to_numpy()
 
 
 def _varint(values: IntArray) -> Any:

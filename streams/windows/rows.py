@@ -89,12 +89,16 @@ class HeldRows:
 
     def compact(self) -> None:
         """Take duplicates out, and what lies beyond the sample. Rows keep their place: stored ones stay stored."""
-        frames = [*([] if self.stored is None else [self.stored.with_columns(pl.lit(True).alias("@stored"))])]
-        frames += [f.with_columns(pl.lit(False).alias("@stored")) for f in self.fresh]
-        if not frames:
+        if not self.fresh:  # what is stored has been compacted before
             return
-        rows = pl.concat(frames, how="diagonal_relaxed")
-        kept = self._sample(self._unique(rows))
+        fresh = _concat(self.fresh)
+        if not self.overflowed and self.held <= self.max_rows and not _repeats([fresh, *([] if self.stored is None else [self.stored])]):
+            self.fresh = [fresh]
+            return
+        frames = [fresh.with_columns(pl.lit(False).alias("@stored"))]
+        if self.stored is not None:
+            frames.append(self.stored.with_columns(pl.lit(True).alias("@stored")))
+        kept = self._sample(self._unique(_concat(frames)))
         stored = kept.filter(pl.col("@stored")).drop("@stored")
         fresh = kept.filter(~pl.col("@stored")).drop("@stored")
         self.stored = stored if stored.height else None
@@ -129,13 +133,14 @@ class HeldRows:
         if not self.fresh:
             return None
         fresh = self.fresh[0]
-        self.stored = fresh if self.stored is None else pl.concat([self.stored, fresh], how="diagonal_relaxed")
+        self.stored = fresh if self.stored is None else _concat([self.stored, fresh])
         self.fresh, self._fresh_rows = [], 0
         return fresh
 
     def restore(self, chunks: Iterable[pl.DataFrame], arrived: int, overflowed: bool, dropped: Counts) -> None:
         """Fold the chunks of a checkpoint: they hold every row accepted until the cut that was in the sample then."""
         self.fresh = list(chunks)
+        self._fresh_rows = sum(f.height for f in self.fresh)
         self.compact()
         self.stored = self.fresh[0] if self.fresh else None
         self.fresh, self._fresh_rows = [], 0
@@ -148,7 +153,7 @@ class HeldRows:
         """The window's final rows, sorted by id, with its counts. Call once nothing is added any more."""
         self.compact()
         rows = [f for f in (self.stored, *self.fresh) if f is not None]
-        frame = pl.concat(rows, how="diagonal_relaxed") if rows else pl.DataFrame()
+        frame = _concat(rows) if rows else pl.DataFrame()
         if HASH in frame.columns:
             frame = frame.drop(HASH)
         frame = frame.sort(ID) if frame.height else frame
@@ -168,3 +173,16 @@ def with_hash(frame: pl.DataFrame) -> pl.DataFrame:
     digest = xxhash.xxh64_intdigest
     hashes = np.fromiter((digest(i) for i in frame[ID].cast(pl.Binary).to_list()), dtype=np.uint64, count=frame.height)
     return frame.with_columns(pl.Series(HASH, hashes, dtype=pl.UInt64))
+
+
+def _concat(frames: list[pl.DataFrame]) -> pl.DataFrame:
+    """The frames' rows as one; columns that one of them lacks are null in its rows."""
+    if len(frames) == 1:
+        return frames[0]
+    alike = all(f.schema == frames[0].schema for f in frames[1:])  # the usual case, and the cheap one
+    return pl.concat(frames, how="vertical" if alike else "diagonal_relaxed")
+
+
+def _repeats(frames: list[pl.DataFrame]) -> bool:
+    ids = frames[0][ID] if len(frames) == 1 else pl.concat([f[ID] for f in frames])
+    return ids.n_unique() < len(ids)
