@@ -58,6 +58,10 @@ def _names(rng: Rng, n: int, how_many: int, first: int = 0) -> list[str]:
     return [f"ключ {i} (é)" for i in rng.integers(first, first + how_many, n)]
 
 
+def _rare(n: int, w: bool) -> list[str]:
+    return ["new" if w else "seldom", *["x", "y"] * (n // 2)][:n]
+
+
 COLUMNS: dict[str, tuple[str, str, Callable[[Rng, int, bool], Values]]] = {
     # name: (type, kind, maker of n values; the flag says whether they are a window's)
     "normal": ("double", "numerical", lambda r, n, w: _some(r, r.normal(0.2 * w, 1, n), "float64")),
@@ -74,6 +78,10 @@ COLUMNS: dict[str, tuple[str, str, Callable[[Rng, int, bool], Values]]] = {
     "few": ("double", "numerical", lambda r, n, w: _some(r, r.integers(0, 4 + w, n).astype(float), "float64")),
     "two": ("double", "numerical", lambda r, n, w: _some(r, (r.random(n) < 0.4).astype(float), "float64")),
     "dozen": ("double", "numerical", lambda r, n, w: _some(r, r.integers(0, 12 + w, n).astype(float), "float64")),
+    "twenty": ("double", "numerical", lambda r, n, w: _some(r, np.arange(n) % (20 + 3 * w) / 2, "float64")),
+    "twenty-one": ("double", "numerical", lambda r, n, w: _some(r, np.arange(n) % 21 * 1.5, "float64")),
+    "few whole": ("long", "numerical", lambda r, n, w: _some(r, r.integers(0, 3, n), "int64")),
+    "rare": ("string", "categorical", lambda r, n, w: _some(r, _rare(n, w), "object")),
     "whole": ("long", "numerical", lambda r, n, w: _some(r, r.poisson(30 + 2 * w, n), "int64")),
     "nullable whole": ("long", "numerical", lambda r, n, w: _some(r, r.poisson(30, n), "Int64", 0.2)),
     "flag": ("boolean", "categorical", lambda r, n, w: _some(r, r.random(n) < 0.3 + 0.1 * w, "bool")),
@@ -178,10 +186,10 @@ def test_a_chosen_method_and_threshold_have_evidently_s_verdicts(method: str, tm
     names = [name for name, (_, kind, _) in COLUMNS.items() if kind in METHODS[method].kinds]
     spec = spec_of(names, method, 0.07)
     judged = 0
-    for rows in (100, 3000):
+    for rows, sizes in ((100, (1, 100)), (3000, (100, 3000)), (20_000, (300,))):
         rng = np.random.default_rng(rows + len(method))
         reference = {name: COLUMNS[name][2](rng, rows, False) for name in names}
-        windows = [{name: COLUMNS[name][2](rng, n, True) for name in names} for n in (1, 100, 3000)]
+        windows = [{name: COLUMNS[name][2](rng, n, True) for name in names} for n in sizes]
         for window, found in zip(windows, ours(spec, reference, windows, tmp_path), strict=True):
             for name, values in window.items():
                 judged += _chosen(found[name], as_pandas(reference[name]), as_pandas(values), method)
