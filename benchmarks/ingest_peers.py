@@ -11,6 +11,7 @@ import json
 import os
 import pickle
 import sys
+import tempfile
 import time
 import uuid
 from collections import defaultdict
