@@ -193,7 +193,7 @@ def test_a_chosen_method_and_threshold_have_evidently_s_verdicts(method: str, tm
         for window, found in zip(windows, ours(spec, reference, windows, tmp_path), strict=True):
             for name, values in window.items():
                 judged += _chosen(found[name], as_pandas(reference[name]), as_pandas(values), method)
-    assert judged >= 5
+    assert judged >= 4  # fisher_exact takes only binary columns of equal length: four here
 
 
 def _chosen(found: ColumnResult, reference: Any, window: Any, method: str) -> bool:
