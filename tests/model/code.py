@@ -47,6 +47,7 @@ class Code:
         self.core = self._start()
         self.state = PartitionState(0)
         self.topic: dict[bytes, bytes] = {}
+        self.committed: tuple[bytes, int] | None = None
         self.published: dict[Key, Rows] = {}
         self.late: list[int] = []
         self.dead: list[int] = []
@@ -79,17 +80,28 @@ class Code:
         self.published |= {_key(w): _rows(self.state.pending[w]) for w in out}
         results: Any = {w: str(w) for w in out}
         draft = checkpoint.take(self.state, results, self.core.catalogue)
-        if draft is None:
-            return  # nothing has changed
-        self.late += [o.offset for o in draft.late]
+        if draft is not None:
+            self._commit(draft)
+        if crash:
+            self._restart()
+
+    def _commit(self, draft: checkpoint.Draft) -> None:
+        self.committed = (draft.head, draft.position)
+        # Within a cut they lie by stream and by reason, not by offset: that order is not promised.
+        self.late += sorted(o.offset for o in draft.late)
         self.dead += sorted(o.offset for o in draft.dead)
         self.topic |= {k: checkpoint.encode_chunk(f) for k, f in draft.chunks}
         for key in draft.tombstones:
             del self.topic[key]
-        if crash:
-            self.core = self._start()
-            chunks = {k: self.topic[k] for k in checkpoint.live_chunks(draft.head)}
-            self.state = checkpoint.restore(draft.head, chunks, self.core.catalogue, draft.position)
+
+    def _restart(self) -> None:
+        """A new process: it finds the spec on disk and the committed cut. Where there was nothing to commit, the last cut must do."""
+        self.core = self._start()
+        self.state = PartitionState(0)
+        if self.committed is not None:
+            head, position = self.committed
+            chunks = {k: self.topic[k] for k in checkpoint.live_chunks(head)}
+            self.state = checkpoint.restore(head, chunks, self.core.catalogue, position)
             self.core.change_spec(self.state, MODEL)
 
     def progress(self) -> dict[str, Any]:
