@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -60,6 +61,11 @@ COLUMN = (*STREAM, "column", "role")
 _SCORED = (*COLUMN, "method")
 
 
+def _score(column: ColumnResult) -> float | None:
+    """A drifted column without a score had an infinite one, which results (JSON) cannot hold and Prometheus can."""
+    return math.inf if column.score is None and column.drifted else column.score
+
+
 class WindowGauges(Collector):
     """The gauges of last windows. Drawn under one lock, so a scrape never sees half of a window, nor a column of an older one."""
 
@@ -108,16 +114,16 @@ class WindowGauges(Collector):
         for stream, column in self._judged_columns(judged):
             labels = (*stream, column.name, column.role)
             flag.add_metric(labels, float(column.drifted))
-            if column.score is not None:
-                score.add_metric((*labels, column.method), column.score)
+            if (value := _score(column)) is not None:
+                score.add_metric((*labels, column.method), value)
             if column.threshold is not None:
                 limit.add_metric((*labels, column.method), column.threshold)
         last = GaugeMetricFamily(
             "tidemark_drifted_window_column_score", "Scores of the drifted columns of the last drifted window", labels=_SCORED
         )
         for stream, column in self._judged_columns(drifted):
-            if column.drifted and column.score is not None:
-                last.add_metric((*stream, column.name, column.role, column.method), column.score)
+            if column.drifted and (value := _score(column)) is not None:
+                last.add_metric((*stream, column.name, column.role, column.method), value)
         yield from (score, limit, flag, last)
 
     def _judged_columns(self, windows: Mapping[Stream, Closed]) -> Iterator[tuple[Stream, ColumnResult]]:

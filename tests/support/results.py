@@ -10,10 +10,10 @@ from schemas.result import ColumnResult, WindowResult
 HOSTILE = '<!channel> "quoted" `{{ .x }}` *bold* </script><img src=x onerror=alert(1)>\nback\\slash & <https://evil|click>'
 
 
-def judged_column(name: str, score: float, role: str = "feature", **changes: Any) -> ColumnResult:
-    """A judged column, drifted when its score reaches 0.1."""
+def judged_column(name: str, level: float, role: str = "feature", **changes: Any) -> ColumnResult:
+    """A judged column, drifted when ``level`` (its score) reaches 0.1."""
     fields: dict[str, Any] = {"name": name, "role": role, "kind": "numerical", "status": "ok", "method": "wasserstein"}
-    fields |= {"score": score, "threshold": 0.1, "drifted": score >= 0.1}
+    fields |= {"score": level, "threshold": 0.1, "drifted": level >= 0.1}
     return ColumnResult(**(fields | changes))
 
 

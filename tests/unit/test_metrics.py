@@ -243,3 +243,10 @@ def test_serving_and_a_taken_port(registry: CollectorRegistry, metrics: Metrics)
     server.close()
     with socket.socket() as probe:
         assert probe.connect_ex(("127.0.0.1", server.port)) != 0
+
+
+def test_an_infinite_score_is_exposed(registry: CollectorRegistry, metrics: Metrics) -> None:
+    """A drifted column whose score was infinite has the score +Inf, so that an alert lists it."""
+    metrics.observe_result(window_result(judged_column("a", 1.0, score=None)), 1.0, 0.0)
+    (line,) = lines(registry, "tidemark_drifted_window_column_score")
+    assert line.endswith(" +Inf")

@@ -1,0 +1,171 @@
+"""HTML reports: made beside the stream by the real child process, safe against any name, there at once whatever fails."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pytest
+
+from config.settings import Settings
+from config.spec import ModelSpec
+from monitor.evaluate import evaluate
+from monitor.reference import load_reference
+from monitor.reports import ReportProcess, path_of
+from monitor.reports.page import header
+from monitor.reports.paths import newest_of_window, remove_old, summaries
+from monitor.window import WindowData
+from schemas.result import WindowResult
+from tests.support.results import HOSTILE, judged_column, window_result
+
+NAME = HOSTILE.replace("\n", " ")
+SPEC = {
+    "model": "m",
+    "reference": "r.parquet",
+    "features": {NAME: {"type": "double"}, "city": {"type": "string", "kind": "categorical"}, "empty": {"type": "double"}},
+    "prediction": {"column": "prediction", "type": "double"},
+    "window": {"size": "1h"},
+    "min_rows": 1,
+}
+
+
+def rows(seed: int, n: int, shift: float) -> pl.DataFrame:
+    """Rows with a hostile column name, hostile category values, and infinities."""
+    rng = np.random.default_rng(seed)
+    number = rng.normal(shift, 1, n)
+    number[0] = np.inf
+    city = rng.choice(["Århus", "</script><script>alert(2)</script>", "x"], n)
+    return pl.DataFrame({NAME: number, "city": city, "empty": rng.normal(0, 1, n), "prediction": rng.normal(shift, 1, n)})
+
+
+Case = tuple[WindowData, ModelSpec, Path, WindowResult]
+
+
+@pytest.fixture
+def case(tmp_path: Path) -> Case:
+    """A drifted window, one of whose columns is all null, judged for real."""
+    spec = ModelSpec.model_validate(SPEC)
+    reference = tmp_path / "r.parquet"
+    rows(1, 500, 0).write_parquet(reference)
+    frame = rows(2, 300, 2).with_columns(pl.lit(None, pl.Float64).alias("empty"))
+    window = WindowData("m", "..", "replay", 0, 3_600_000, "d", 0, ("1",), frame, 300, 0, True, {"empty": 300})
+    return window, spec, reference, evaluate(window, spec, load_reference(spec, reference))
+
+
+def until(condition: Callable[[], bool], timeout_s: float = 120) -> None:
+    """Wait for a condition."""
+    deadline = time.monotonic() + timeout_s
+    while not condition():
+        assert time.monotonic() < deadline, "waited too long"
+        time.sleep(0.02)
+
+
+def test_a_report_is_there_at_once_and_then_in_full(case: Case, tmp_path: Path) -> None:
+    """submit returns with a page in place; Evidently's page follows, without the all-null column and with nothing run from names."""
+    outcomes: list[str] = []
+    reports = ReportProcess(Settings(home=tmp_path), outcomes.append)
+    path = path_of(tmp_path / "reports", "m", "replay", "..", 0, 3_600_000)
+    window, spec, reference, result = case
+    reports.submit(window, spec, tmp_path / "gone.parquet", result)  # its failure must not cost the next one
+    reports.submit(*case)
+    assert path.is_relative_to(tmp_path / "reports" / "m" / "replay")
+    assert path.resolve() == path
+    assert 'http-equiv="refresh"' in path.read_text(encoding="utf-8")
+    until(lambda: len(outcomes) == 2)
+    reports.close()
+    assert outcomes == ["failed", "made"]
+    html = path.read_text(encoding="utf-8")
+    assert "window.drawDashboard" in html
+    assert 'http-equiv="refresh"' not in html
+    assert "Evidently&#39;s part below leaves out empty:" in html
+    assert "<img src=x" not in html
+    assert "<script>alert(2)" not in html
+    assert "&lt;!channel&gt;" in html
+    ((found, summary),) = summaries(tmp_path / "reports", 10)
+    assert found == path
+    assert (summary.state, summary.run, summary.drifted) == ("full", "..", (NAME, "prediction"))
+
+
+def test_a_report_that_takes_too_long_leaves_its_short_page(case: Case, tmp_path: Path) -> None:
+    """Past the time limit the child is killed, and the page says why."""
+    outcomes: list[str] = []
+    reports = ReportProcess(Settings(home=tmp_path, report_timeout=0.05), outcomes.append)
+    reports.submit(*case)
+    until(lambda: len(outcomes) == 1)
+    path = newest_of_window(tmp_path / "reports", "m", "replay", 0)
+    assert path is not None
+    assert "longer than 0.05 s (TIDEMARK_REPORT_TIMEOUT)" in path.read_text(encoding="utf-8")
+    reports.close()
+    assert outcomes == ["failed"]
+
+
+def test_a_missing_reference_is_named_on_the_page(case: Case, tmp_path: Path) -> None:
+    """A failing report is counted, its page keeps our verdicts and names what failed."""
+    window, spec, reference, result = case
+    reference.unlink()
+    outcomes: list[str] = []
+    reports = ReportProcess(Settings(home=tmp_path), outcomes.append)
+    reports.submit(window, spec, reference, result)
+    until(lambda: bool(outcomes))
+    reports.close()
+    path = newest_of_window(tmp_path / "reports", "m", "replay", 0)
+    assert path is not None
+    html = path.read_text(encoding="utf-8")
+    assert outcomes == ["failed"]
+    assert "reference dataset r.parquet is not there any more" in html
+    assert "Verdicts" in html
+
+
+def test_a_full_queue_drops_reports_without_waiting_and_closing_ends_at_once(case: Case, tmp_path: Path) -> None:
+    """Ten submits into a queue of one return in less time than one report takes; each of them has an outcome after close()."""
+    window, spec, reference, result = case
+    outcomes: list[str] = []
+    reports = ReportProcess(Settings(home=tmp_path), outcomes.append, waiting=1)
+    began = time.monotonic()
+    for _ in range(10):
+        reports.submit(window, spec, reference, result)
+    assert "dropped" in outcomes
+    reports.close()
+    assert time.monotonic() - began < 5
+    assert len(outcomes) == 10
+    assert "made" not in outcomes
+
+
+def test_the_header_shows_names_literally() -> None:
+    """A hostile name stands escaped in our part, and nothing of it is markup."""
+    html = header(window_result(judged_column(HOSTILE, 0.5, changes=(f"new value {HOSTILE}",))))
+    assert "<img" not in html
+    assert "{{ .x }}" in html
+    assert html.count("&lt;/script&gt;&lt;img src=x onerror=alert(1)&gt;") == 3
+
+
+def test_an_infinite_score_is_shown(tmp_path: Path) -> None:
+    """A drifted column without a score (it was infinite) is shown as ∞."""
+    assert "∞" in header(window_result(judged_column("a", 1.0, score=None)))
+
+
+def test_only_the_latest_reports_are_kept(tmp_path: Path) -> None:
+    """remove_old keeps the ones written last, and no empty run folder."""
+    paths = [path_of(tmp_path, "m", "live", f"run{i}", i * 1000, i * 1000 + 1000) for i in range(4)]
+    for i, path in enumerate(paths):
+        path.parent.mkdir(parents=True)
+        path.write_text("x")
+        os.utime(path, (i, i))
+    assert remove_old(tmp_path, 2) == 2
+    assert [p.exists() for p in paths] == [False, False, True, True]
+    assert not paths[0].parent.exists()
+
+
+def test_a_windows_newest_run_is_found(tmp_path: Path) -> None:
+    """Two runs hold the same window: the one written last is found; a window without report is None."""
+    for i, run in enumerate(("a", "b")):
+        path = path_of(tmp_path, "m", "replay", run, 5000, 6000)
+        path.parent.mkdir(parents=True)
+        path.write_text("x")
+        os.utime(path, (10 - i, 10 - i))
+    assert newest_of_window(tmp_path, "m", "replay", 5) == path_of(tmp_path, "m", "replay", "a", 5000, 6000)
+    assert newest_of_window(tmp_path, "m", "replay", 6) is None
