@@ -73,8 +73,9 @@ def main() -> int:
         failures += clean("every log of length 2, 2 decisions", every(2), Limits(decisions=2), pool.map)
         drawn = sample((4, 5, 6), options.samples, seed=7)
         failures += clean("random logs of length 4 to 6, no decision", drawn, Limits(decisions=0), pool.map)
+        failures += clean(f"every log of length {options.length}, no decision", every(options.length), Limits(decisions=0), pool.map)
         for length in range(1, options.length + 1):
-            failures += clean(f"every log of length {length}", every(length), Limits(), pool.map)
+            failures += clean(f"every log of length {length}, 1 decision", every(length), Limits(), pool.map)
     for max_rows in (2, 3, 9):
         found = rows.first_difference(5, max_rows, rows.FULL)
         failures += found is not None
