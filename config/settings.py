@@ -25,7 +25,6 @@ class Settings(BaseSettings):
     home: Path = Field(ROOT / "var", description="what is made at run time: models, references, reports, broker data")
     specs_dir: Path = Field(ROOT / "config" / "models", description="the model specs, one YAML file a model")
     bind: str = Field("127.0.0.1", description="address that every server of ours listens on")
-    public_url: str = Field("http://127.0.0.1:8502", description="how a reader of Slack reaches the report server")
 
     # Ports
     kafka_port: Port = 9092
@@ -38,6 +37,10 @@ class Settings(BaseSettings):
     console_port: Port = 8501
     pages_port: Port = 8502
     worker_metrics_port: Port = 9108
+    public_url: str = Field(
+        default_factory=lambda known: f"http://127.0.0.1:{known.get('pages_port', 8502)}",
+        description="how a reader of Slack reaches the report server; from pages_port unless it is set",
+    )
 
     # Kafka
     bootstrap_servers: str = Field("", description="host:port of the brokers; empty means bind:kafka_port")

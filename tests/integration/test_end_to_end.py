@@ -1,0 +1,175 @@
+"""The main job on real data, every part the real one: `tidemark up`, a replay of 2013, verdicts, series, alert, Slack message, report."""
+
+from __future__ import annotations
+
+import datetime as dt
+import os
+import re
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+import requests
+
+from config.settings import ROOT, Settings
+from schemas.result import WindowResult
+from tests.support.ports import free_ports
+from tests.support.worker import Reader
+
+pytestmark = [pytest.mark.integration, pytest.mark.timeout(600)]
+PORTS = (
+    "kafka",
+    "kafka_controller",
+    "prometheus",
+    "alertmanager",
+    "service",
+    "console",
+    "pages",
+    "worker_metrics",
+    "grafana",
+    "schema_registry",
+)
+
+
+@dataclass
+class Stack:
+    """A native stack under a home of its own."""
+
+    settings: Settings
+
+    def tidemark(self, *arguments: str, timeout_s: float = 300) -> subprocess.CompletedProcess[str]:
+        """Run a command of the command line in this installation."""
+        given = {k: v for k, v in self.settings.model_dump().items() if k in {"home", "public_url"} or k.endswith("_port")}
+        environment = {**os.environ, **{f"TIDEMARK_{k.upper()}": str(v) for k, v in given.items()}}
+        command = [sys.executable, "-m", "tidemark", *arguments]
+        return subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=timeout_s, check=False)
+
+    def query(self, expression: str) -> list[dict[str, Any]]:
+        """Prometheus' answer to an instant query."""
+        url = f"http://127.0.0.1:{self.settings.prometheus_port}/api/v1/query"
+        answer = requests.get(url, params={"query": expression}, timeout=5).json()
+        return list(answer["data"]["result"])
+
+    def inbox(self) -> str:
+        """The inbox page."""
+        return requests.get(f"http://127.0.0.1:{self.settings.pages_port}/", timeout=5).text
+
+    def processes(self) -> list[psutil.Process]:
+        """Processes whose command line or environment names this installation's home."""
+        found = []
+        for process in psutil.process_iter():
+            try:
+                if process.pid != os.getpid() and process.environ().get("TIDEMARK_HOME") == str(self.settings.home):
+                    found.append(process)
+            except (psutil.AccessDenied, psutil.NoSuchProcess, psutil.ZombieProcess):
+                continue
+        return found
+
+
+def until(what: Callable[[], Any], timeout_s: float, why: str) -> Any:
+    """The first truthy answer of a condition."""
+    deadline = time.monotonic() + timeout_s
+    while not (answer := what()):
+        assert time.monotonic() < deadline, f"{why} did not come about in {timeout_s:.0f} s"
+        time.sleep(0.2)  # between two looks at a condition
+    return answer
+
+
+@pytest.fixture(scope="module")
+def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    home = tmp_path_factory.mktemp("stack")
+    shared = ROOT / "var"
+    for name in ("kafka/libs", "packages"):  # downloads are shared; everything else is this installation's own
+        (shared / name).mkdir(parents=True, exist_ok=True)
+        (home / name).parent.mkdir(parents=True, exist_ok=True)
+        (home / name).symlink_to(shared / name)
+    ports = dict(zip((f"{p}_port" for p in PORTS), free_ports(len(PORTS)), strict=True))
+    made = Stack(Settings.model_validate({"home": home, "bootstrap_servers": "", **ports}))
+    try:
+        up = made.tidemark("up", "--no-replay")
+        assert up.returncode == 0, up.stdout + up.stderr
+        yield made
+    finally:
+        down = made.tidemark("down")
+    assert down.returncode == 0, down.stdout + down.stderr
+    assert made.processes() == []
+
+
+def weeks(results: list[WindowResult]) -> dict[str, WindowResult]:
+    """Results by the date (UTC) on which their New York week begins."""
+    return {dt.datetime.fromtimestamp(r.start_ms / 1000, dt.UTC).date().isoformat(): r for r in results}
+
+
+def test_every_service_is_well(stack: Stack) -> None:
+    """After `up`, `status` finds every service healthy, and a second `up` changes nothing."""
+    status = stack.tidemark("status")
+    assert status.returncode == 0, status.stdout
+    again = stack.tidemark("up", "--no-replay")
+    assert again.returncode == 0
+    assert "already up" in again.stdout
+
+
+def test_the_year_is_judged_as_it_was(stack: Stack) -> None:
+    """A replay of all 2013: quiet until May, flagged in every week from 10 June to 5 August, nothing late, nothing dead."""
+    reader = Reader(stack.settings, stack.settings.results_topic)
+    try:
+        replay = stack.tidemark("replay", "flights", "--speed", "max")
+        assert replay.returncode == 0, replay.stdout + replay.stderr
+        until(lambda: len(reader.poll()) >= 53, 90, "53 windows of 2013")
+        found = weeks(reader.results())
+    finally:
+        reader.close()
+    assert sum(r.rows for r in found.values()) == 327_346
+    assert [w for w, r in found.items() if r.drifted and w < "2013-05-01"] == []
+    summer = {w: r.drifted for w, r in found.items() if "2013-06-10" <= w <= "2013-08-05"}
+    assert len(summer) == 9
+    assert all(summer.values())
+    assert {r.run_kind for r in found.values()} == {"replay"}
+    assert stack.query("sum(tidemark_late_records_total)")[0]["value"][1] == "0"
+
+
+def test_drift_reaches_slack_with_a_report(stack: Stack) -> None:
+    """A replay that ends in July: Prometheus has the series, the alert fires, Slack's message names the columns and links the report."""
+    before = len(re.findall("dest", stack.inbox()))
+    replay = stack.tidemark("replay", "flights", "--from", "2013-05-20", "--to", "2013-07-08", "--speed", "max")
+    assert replay.returncode == 0, replay.stdout + replay.stderr
+    share = 'tidemark_window_drift_share{model="flights",run_kind="replay"}'
+    until(lambda: [s for s in stack.query(share) if float(s["value"][1]) >= 0.25], 60, "the series in Prometheus")
+    until(lambda: stack.query('ALERTS{alertname="TidemarkDatasetDrift",alertstate="firing"}'), 90, "the alert")
+    page = until(lambda: (text := stack.inbox()).count("dest") > before and text, 90, "the message in the inbox")
+    assert "dep_delay" in page
+    link = re.search(rf"{re.escape(stack.settings.public_url)}/reports/flights/replay/window/\d+", page)
+    assert link is not None
+    report = until(lambda: (r := requests.get(link[0], timeout=10)).ok and r, 120, "the report")
+    assert "dest" in report.text
+    assert "dep_delay" in report.text
+
+
+def test_a_prediction_by_http_becomes_an_event(stack: Stack) -> None:
+    """A request to the BentoML service is answered, and its event lies on the topic."""
+    row = {"dep_delay": 5, "sched_hour": 9, "distance": 500, "carrier": "UA", "origin": "EWR", "dest": "IAH", "weekday": "Mon"}
+    address = f"http://127.0.0.1:{stack.settings.service_port}"
+    reader = Reader(stack.settings, stack.settings.predictions_topic)
+    try:
+        answer = requests.post(f"{address}/predict", json={"rows": [row]}, headers={"X-Tidemark-Event-Ids": "by-http-1"}, timeout=30)
+        assert answer.ok, answer.text
+        assert len(answer.json()) == 1
+        until(lambda: any(b"by-http-1" in (m.value() or b"") for m in reader.poll()), 60, "the event on the topic")
+    finally:
+        reader.close()
+
+
+def test_a_taken_port_is_named(stack: Stack, tmp_path: Path) -> None:
+    """`up` of another installation on the same ports ends with 2, naming port, setting and process."""
+    other = Stack(stack.settings.model_copy(update={"home": tmp_path}))
+    up = other.tidemark("up", "--only", "prometheus")
+    assert up.returncode == 2, up.stdout + up.stderr
+    assert str(stack.settings.prometheus_port) in up.stderr
+    assert "TIDEMARK_PROMETHEUS_PORT" in up.stderr
+    assert "prometheus" in up.stderr
