@@ -41,11 +41,11 @@ lint: $(STAMP)  ## ruff and mypy
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
 
-bench: $(STAMP)  ## every benchmark; `make bench-NAME` runs one
-	@shopt -s nullglob; for file in benchmarks/bench_*.py; do $(BIN)/python "$$file"; done
+bench: $(STAMP)  ## every benchmark; `make bench-NAME` runs one of drift, emit, ingest
+	@for name in drift emit ingest; do $(BIN)/python -m benchmarks.$$name; done
 
 bench-%: $(STAMP)
-	@$(BIN)/python benchmarks/bench_$*.py
+	@$(BIN)/python -m benchmarks.$* $(ARGS)
 
 lock: $(UV)  ## resolve pyproject.toml anew into requirements.lock
 	@$(UV) pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links \
