@@ -7,6 +7,8 @@ BIN := .venv/bin
 STAMP := .venv/.installed
 # In a folder of its own: `uv pip sync` removes whatever the lock does not name, itself included.
 UV := .venv/uv/bin/uv
+# A benchmark is a module with a main part; NAME_peers is the other side of NAME, started by it.
+BENCHES = $(filter-out %_peers,$(basename $(notdir $(shell grep -l __main__ benchmarks/*.py))))
 MAKEFLAGS += --no-print-directory
 
 .DEFAULT_GOAL := help
