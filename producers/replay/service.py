@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from typing import Any
 
@@ -85,8 +86,9 @@ class ServiceSink:
             "X-Tidemark-Event-Ids": ",".join(rows.event_ids(start, stop)),
         }
         target = self._spec.target
-        if target and target.column in part.columns and target.type != "string":  # text may hold commas
-            headers["X-Tidemark-Targets"] = ",".join("" if v is None else str(v) for v in part[target.column].to_list())
+        if target and target.column in part.columns and target.type in ("double", "long"):  # the header is for numbers
+            values = part[target.column].to_list()
+            headers["X-Tidemark-Targets"] = ",".join("" if v is None or not math.isfinite(v) else str(v) for v in values)
         answer = self._post("/predict", {"rows": features.to_dicts()}, headers)
         if not isinstance(answer, list) or len(answer) != stop - start:
             raise ServiceUnavailable(f"{self._url}/predict did not answer with {stop - start} predictions: {str(answer)[:200]}", _REMEDY)
