@@ -12,12 +12,14 @@ from streams.windows.state import PartitionState, WindowId
 class Partition:
     """The object itself is the token: a revoked or reset partition gets a new one, and whatever still refers to the old is discarded.
 
-    ``state`` is None while the partition is being restored. ``queued_position`` is behind the last record handed on to the decoder.
+    ``state`` is None while the partition is being restored. ``reading`` is true once its first position is set; no record is taken before
+    that, since the consumer may still hold some of an earlier position. ``queued_position`` is behind the last record handed on.
     """
 
     number: int
     valid: bool = True
     state: PartitionState | None = None
+    reading: bool = False
     queued_position: int = 0
     results: dict[WindowId, WindowResult] = field(default_factory=dict)
     evaluation_s: dict[WindowId, float] = field(default_factory=dict)

@@ -43,7 +43,10 @@ class Silence:
         return [due_ms] if wall_s * 1000 >= due_ms + self.settings.idle_timeout * 1000 else []
 
     def nothing_left(self, partition: Partition) -> bool:
-        """True when every record up to the partition's end, asked for now, has been read. False when the broker does not answer."""
+        """True when every record up to the partition's end, asked for now, has been read. False when the broker does not answer.
+
+        On the source's thread: between two polls the consumer's position and what was handed on agree.
+        """
         source = TopicPartition(self.settings.predictions_topic, partition.number)
         try:
             _, high = self.source.consumer.get_watermark_offsets(source, timeout=5)
@@ -57,4 +60,6 @@ class Silence:
     @staticmethod
     def still_silent(partition: Partition) -> bool:
         """True when nothing that was read waits to be decoded."""
-        return partition.ready and partition.state is not None and partition.queued_position <= partition.state.position
+        return (
+            partition.ready and partition.reading and partition.state is not None and partition.queued_position <= partition.state.position
+        )

@@ -23,12 +23,18 @@ class Source:
     ``transaction_lock`` is held while a transaction is written: giving partitions away waits for it, so that a cut is whole or not at all.
     """
 
-    def __init__(self, settings: Settings, on_assigned: Callable[[Partition], None], on_statistics: Callable[[str], None]) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        on_assigned: Callable[[Partition], None],
+        on_revoked: Callable[[Partition], None],
+        on_statistics: Callable[[str], None],
+    ) -> None:
         self.settings = settings
         self.on_assigned = on_assigned
+        self.on_revoked = on_revoked
         self.transaction_lock = threading.RLock()
         self.partitions: dict[int, Partition] = {}
-        self.rebalances = 0
         self._actions: deque[Callable[[], None]] = deque()
         self._held = False
         self.consumer = Consumer(
@@ -86,7 +92,7 @@ class Source:
         """Take records again after ``keep_membership``."""
         if self._held:
             self._held = False
-            ready = [TopicPartition(self.settings.predictions_topic, p.number) for p in self.partitions.values() if p.ready]
+            ready = [TopicPartition(self.settings.predictions_topic, p.number) for p in self.partitions.values() if p.valid and p.reading]
             if ready:
                 self.consumer.resume(ready)
 
@@ -96,6 +102,7 @@ class Source:
         def act() -> None:
             if partition.valid:
                 self._seek(partition.number, position)
+                partition.reading = True
                 if not self._held:
                     self.consumer.resume([TopicPartition(self.settings.predictions_topic, partition.number)])
 
@@ -127,7 +134,6 @@ class Source:
         self.on_assigned(self.partitions[number])
 
     def _assign(self, consumer: Consumer, assigned: list[TopicPartition]) -> None:
-        self.rebalances += 1
         # The position is set once the state is restored; until then nothing is read.
         consumer.incremental_assign([TopicPartition(p.topic, p.partition, 0) for p in assigned])
         if assigned:
@@ -141,6 +147,7 @@ class Source:
                 partition = self.partitions.pop(p.partition, None)
                 if partition is not None:
                     partition.valid = False
+                    self.on_revoked(partition)
         consumer.incremental_unassign(revoked)
 
     def _batch(self, number: int, messages: list[Message]) -> tuple[Partition, RawBatch] | None:
@@ -149,7 +156,7 @@ class Source:
         if errors:
             self._complain(errors[0])  # type: ignore[arg-type]
             messages = [m for m in messages if m.error() is None]
-        if partition is None or not partition.ready or not messages:
+        if partition is None or not partition.reading or not messages:
             return None
         offsets = np.fromiter((m.offset() for m in messages), dtype=np.int64, count=len(messages))
         times = np.fromiter((m.timestamp()[1] for m in messages), dtype=np.int64, count=len(messages))

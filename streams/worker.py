@@ -54,12 +54,12 @@ class Worker:
             FileSchemaStore(settings.under_home("schemas")), settings.max_record_bytes, lambda _: self.metrics.decode_fallbacks(1)
         )
         self.core = WindowCore(self.judge.catalogue, settings.partitions, int(settings.future_tolerance * 1000), settings.max_open_runs)
-        self.source = Source(settings, self._on_assigned, self._on_statistics)
+        self.source = Source(settings, self._on_assigned, self._on_revoked, self._on_statistics)
         name = f"{settings.group_id}-{socket.gethostname()}-{os.getpid()}"
         self.producer = transactional_producer(settings, name, self._on_statistics)
         self.transactions = Transactions(settings, self.producer, self.source.consumer)
         self.silence = Silence(settings, self.source, self.core)
-        self.reports = ReportProcess(settings)
+        self.reports = ReportProcess(settings, self.metrics.report)
         self.wake = asyncio.Event()  # results wait for a cut
         self.progress_s = time.monotonic()
         self._threads = {n: ThreadPoolExecutor(1, thread_name_prefix=n) for n in ("source", "core", "judge", "commit", "aux")}
@@ -260,6 +260,10 @@ class Worker:
 
     # --- assignment --------------------------------------------------------------------------------------------------------------
 
+    def _on_revoked(self, partition: Partition) -> None:
+        self.metrics.rebalance()
+        self.metrics.remove_partition(partition.number)
+
     def _on_assigned(self, partition: Partition) -> None:
         self._loop.call_soon_threadsafe(self._begin_restore, partition)
 
@@ -314,7 +318,7 @@ class Worker:
     async def look_for_silence(self) -> None:
         """Close passed windows of silent live models, and end replays that were left."""
         for partition, stream_id, due_ms in await self.run_in("core", self.silence.candidates, time.monotonic(), time.time()):
-            if await self.run_in("aux", self.silence.nothing_left, partition):
+            if await self.run_in("source", self.silence.nothing_left, partition):
                 closed = await self.run_in("core", self._close_silent, partition, stream_id, due_ms)
                 for window in closed:
                     await self.on_closed(partition, window)

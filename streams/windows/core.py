@@ -84,7 +84,10 @@ class WindowCore:
         return state.streams[stream_id]
 
     def change_spec(self, state: PartitionState, model: str) -> None:
-        """The model's spec is another now: it holds from the first boundary of both grids after stream time and every open window."""
+        """The model's spec is another now: it holds from the first boundary of both grids after stream time and every open window.
+
+        Grids that share none soon (days of two time zones) change at one of the old grid's; the first new window is then cut short.
+        """
         binding, timeline = self.catalogue.current(model), state.timeline.get(model)
         stream = state.streams.get(StreamId(model, LIVE_RUN))
         if binding is None or not timeline or stream is None or timeline[-1][1] == binding.digest:
@@ -93,12 +96,7 @@ class WindowCore:
         start = max(
             [MIN_EVENT_TIME_MS if stream.time_ms is None else stream.time_ms + 1, timeline[-1][0], *(w.end_ms for w in stream.windows)]
         )
-        # Should the two grids share no boundary, one of the new grid is taken, and the old grid's last window is cut short.
-        for _ in range(1000):
-            edge = max(old.grid.next_boundary(start), binding.grid.next_boundary(start))
-            if edge == start:
-                break
-            start = edge
+        start = _boundary(old, binding, start)
         timeline.append((start, binding.digest))
         state.changed = True
 
@@ -198,10 +196,10 @@ class WindowCore:
         before = np.concatenate([[times[0]], highest[:-1]])
         if stream.time_ms is not None:
             before = np.maximum(before, stream.time_ms)
-        for binding, chosen in self._by_binding(state, stream, times):
-            part, starts, ends = (
-                (rows, *binding.grid.bounds(times)) if chosen is None else (take(rows, chosen), *binding.grid.bounds(times[chosen]))
-            )
+        for binding, since_ms, chosen in self._by_binding(state, stream, times):
+            part = rows if chosen is None else take(rows, chosen)
+            starts, ends = binding.grid.bounds(times if chosen is None else times[chosen])
+            starts = np.maximum(starts, since_ms)
             seen = before if chosen is None else before[chosen]
             late = ends + binding.spec.window.grace <= seen
             if late.any():
@@ -211,15 +209,17 @@ class WindowCore:
                 self._window(stream, WindowId(stream.id, start, end, binding.digest), binding).add(frame)
         stream.time_ms = int(highest[-1]) if stream.time_ms is None else max(stream.time_ms, int(highest[-1]))
 
-    def _by_binding(self, state: PartitionState, stream: Stream, times: IntArray) -> Iterator[tuple[Binding, BoolArray | None]]:
+    def _by_binding(self, state: PartitionState, stream: Stream, times: IntArray) -> Iterator[tuple[Binding, int, BoolArray | None]]:
+        """Each binding that holds at some of the times, from when on (ms), and where; None for everywhere."""
         if stream.run is not None:
-            yield self.catalogue[stream.run.digest], None
+            yield self.catalogue[stream.run.digest], MIN_EVENT_TIME_MS, None
             return
         timeline = state.timeline[stream.id.model]
         which = np.searchsorted(np.array([start for start, _ in timeline[1:]], dtype=np.int64), times, side="right")
         used = np.unique(which)
         for i in used:
-            yield self.catalogue[timeline[i][1]], None if len(used) == 1 else which == i
+            start, digest = timeline[i]
+            yield self.catalogue[digest], start, None if len(used) == 1 else which == i
 
     @staticmethod
     def _window(stream: Stream, window: WindowId, binding: Binding) -> WindowState:
@@ -240,3 +240,14 @@ class WindowCore:
         state.dead += [
             Outcast(int(raw.offsets[i]), raw.keys[i], raw.values[i], error.reason, error.message, model, run_kind) for i in index
         ]
+
+
+def _boundary(old: Binding, new: Binding, time_ms: int) -> int:
+    """The first boundary of both grids at or after a time; of the old one alone when they share none within two windows."""
+    edge, horizon = time_ms, time_ms + 2 * max(old.spec.window.size, new.spec.window.size)
+    while edge <= horizon:
+        after = max(old.grid.next_boundary(edge), new.grid.next_boundary(edge))
+        if after == edge:
+            return edge
+        edge = after
+    return old.grid.next_boundary(time_ms)

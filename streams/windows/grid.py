@@ -23,7 +23,8 @@ class Grid:
 
     def __init__(self, window: Window) -> None:
         self.window = window
-        self._zone = ZoneInfo(window.time_zone) if window.time_zone else None
+        zone = window.time_zone or ("UTC" if window.week_start else None)  # a day that weeks start on needs days
+        self._zone = ZoneInfo(zone) if zone else None
         self._days = window.size // UNIT_MS["d"]
         week_day = WEEKDAYS.index(window.week_start) if window.week_start else 0
         # Weeks are counted from a first day that is the wanted weekday: 1969-12-29 was a Monday.

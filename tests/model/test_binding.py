@@ -135,7 +135,7 @@ def _restored(rows: HeldRows, chunks: list[bytes]) -> HeldRows:
 
 def test_a_refused_cut_is_the_last_word_of_its_state(tmp_path: Path) -> None:
     """The part 'drop': from the moment of the reset, before any poll, nothing can be drafted from a state whose cut was aborted."""
-    source = Source(Settings(home=tmp_path), lambda partition: None, lambda statistics: None)
+    source = Source(Settings(home=tmp_path), lambda partition: None, lambda partition: None, lambda statistics: None)
     partition = Partition(0, state=PartitionState(0))
     source.partitions[0] = partition
     assert partition.ready

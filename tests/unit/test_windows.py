@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import itertools
 import json
 from collections.abc import Sequence
 from typing import Any
@@ -303,6 +304,29 @@ def test_a_changed_spec_holds_from_a_common_boundary() -> None:
     run.core.change_spec(run.state, "m")
     run.feed([(15_000, "c"), (20_000, "d"), (39_000, "e"), (41_000, "f")])
     assert run.ids() == {("live", 0, 10): ["a"], ("live", 10, 20): ["b", "c"], ("live", 20, 40): ["d", "e"]}
+
+
+def test_grids_that_share_no_boundary() -> None:
+    """From UTC days to New York days: the change comes at the next boundary of the old grid, and no two windows overlap."""
+    day = 86_400_000
+    run = Run(core_of(spec_of(size="1d")))
+    run.feed([(20_000 * day + 1, "a")])
+    run.core.catalogue.add(Binding(spec_of(size="1d", time_zone="America/New_York"), "ref"))
+    run.core.change_spec(run.state, "m")
+    run.feed([(20_000 * day + h * 3_600_000, f"h{h:02}") for h in range(1, 60)])
+    run.feed([(20_010 * day, "end")])
+    spans = sorted((w.start_ms, w.end_ms) for w in run.windows)
+    assert spans[0] == (20_000 * day, 20_001 * day)
+    assert spans[1][0] == 20_001 * day
+    assert all(end <= start for (_, end), (start, _) in itertools.pairwise(spans))
+    assert sum(s.rows for s in run.windows.values()) == 60
+
+
+def test_weeks_without_a_zone_start_on_their_day() -> None:
+    """``week_start: monday`` without a time zone gives UTC weeks from Monday, not the epoch's Thursday."""
+    grid = Grid(Window(size="7d", week_start="monday"))  # type: ignore[arg-type]
+    start, _ = grid.window_of(1_700_000_000_000)
+    assert dt.datetime.fromtimestamp(start / 1000, dt.UTC).strftime("%a %H:%M") == "Mon 00:00"
 
 
 def test_the_head_is_small_and_readable() -> None:
