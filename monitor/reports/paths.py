@@ -17,8 +17,8 @@ _FILE = re.compile(r"-?\d+--?\d+\.html\Z")
 
 
 def _folder(name: str) -> str:
-    """A folder's name for an id; an id may be ``..``, which is no name for a folder."""
-    return name.replace(".", "%2E") if set(name) <= {"."} else name
+    """A folder's name for an id. An id may be ``..``, which is no name for a folder: it becomes ``~2``, which is no id."""
+    return f"~{len(name)}" if set(name) <= {"."} else name
 
 
 def path_of(reports: Path, model: str, run_kind: str, run: str, start_ms: int, end_ms: int) -> Path:

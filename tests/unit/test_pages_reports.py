@@ -69,7 +69,7 @@ def test_a_report_is_there_at_once_and_then_in_full(case: Case, tmp_path: Path) 
     outcomes: list[str] = []
     reports = ReportProcess(Settings(home=tmp_path), outcomes.append)
     path = path_of(tmp_path / "reports", "m", "replay", "..", 0, 3_600_000)
-    window, spec, reference, result = case
+    window, spec, _reference, result = case
     reports.submit(window, spec, tmp_path / "gone.parquet", result)  # its failure must not cost the next one
     reports.submit(*case)
     assert path.is_relative_to(tmp_path / "reports" / "m" / "replay")
