@@ -1,0 +1,19 @@
+"""Waiting for a condition instead of for a time."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import TypeVar
+
+T = TypeVar("T")
+
+
+def wait_for(question: Callable[[], T], what: str, timeout_s: float = 30.0, every_s: float = 0.1) -> T:
+    """The first true answer to ``question``; fails, naming ``what``, when none comes in time."""
+    deadline = time.monotonic() + timeout_s
+    while True:
+        if answer := question():
+            return answer
+        assert time.monotonic() < deadline, f"{what}: not within {timeout_s:g} s"
+        time.sleep(every_s)
