@@ -64,7 +64,7 @@ def prepare(settings: Settings) -> None:
         return
     cluster = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
     debian.run(
-        _java(settings, "kafka.tools.StorageTool", "format", "--cluster-id", cluster, "--config", str(config)),
+        _java(settings, "kafka.tools.StorageTool", "format", f"--cluster-id={cluster}", "--config", str(config)),
         "formatting the broker's data folder",
         f"remove {settings.under_home('kafka', 'data')} and run again",
     )
