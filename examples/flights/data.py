@@ -18,7 +18,7 @@ TARGET = "arr_delay"
 ZONE = "America/New_York"
 LAST_TRAINING_DAY = (2013, 2, 10)
 HELD_OUT_SHARE = 0.3
-SPLIT_SEED = 76  # how it was chosen, and what other seeds show: docs/flights.md
+SPLIT_SEED = 9  # how it was chosen, and what other seeds show: docs/flights.md
 _READ = ["dep_delay", "arr_delay", "carrier", "origin", "dest", "distance", "hour", "minute", "time_hour"]
 _TYPES = {"dep_delay": pl.Float64, "arr_delay": pl.Float64, "distance": pl.Float64, "hour": pl.Float64, "minute": pl.Int64}
 
