@@ -75,10 +75,21 @@ class ReportProcess:
         """Ask for a window's report; returns at once."""
         job = Job(window, spec, reference_path, result, path_of_result(self._reports, result))
         self._write_short(job, "Evidently's full report is being made; this page reloads by itself.", "pending")
+        while True:
+            try:
+                self._queue.put_nowait(job)
+                return
+            except queue.Full:
+                self._drop_oldest()
+
+    def _drop_oldest(self) -> None:
+        """Make room: the newest window is the one that an alert links to, so the oldest that waits gives way."""
         try:
-            self._queue.put_nowait(job)
-        except queue.Full:
-            self._give_up(job, "dropped", f"{self._queue.maxsize} other reports were waiting already")
+            oldest = self._queue.get_nowait()
+        except queue.Empty:
+            return  # the thread took it meanwhile
+        if oldest is not None:
+            self._give_up(oldest, "dropped", f"{self._queue.maxsize} newer windows were waiting for theirs")
 
     def close(self) -> None:
         """Stop. The report in work is given up, as are those that wait; their pages say so."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -120,15 +121,18 @@ def test_a_missing_reference_is_named_on_the_page(case: Case, tmp_path: Path) ->
     assert "Verdicts" in html
 
 
-def test_a_full_queue_drops_reports_without_waiting_and_closing_ends_at_once(case: Case, tmp_path: Path) -> None:
-    """Ten submits into a queue of one return in less time than one report takes; each of them has an outcome after close()."""
+def test_a_full_queue_drops_the_oldest_without_waiting_and_closing_ends_at_once(case: Case, tmp_path: Path) -> None:
+    """Ten submits into a queue of one return at once; the oldest give way to the newest, and each has an outcome after close()."""
     window, spec, reference, result = case
     outcomes: list[str] = []
     reports = ReportProcess(Settings(home=tmp_path), outcomes.append, waiting=1)
     began = time.monotonic()
-    for _ in range(10):
-        reports.submit(window, spec, reference, result)
-    assert "dropped" in outcomes
+    for i in range(10):
+        reports.submit(window, spec, reference, replace(result, start_ms=i * 1000))
+    assert outcomes.count("dropped") >= 8
+    newest = newest_of_window(tmp_path / "reports", "m", "replay", 9)
+    assert newest is not None
+    assert "is being made" in newest.read_text(encoding="utf-8")
     reports.close()
     assert time.monotonic() - began < 5
     assert len(outcomes) == 10

@@ -1,0 +1,165 @@
+"""From a drifted window to a person and back, with the real Prometheus, Alertmanager, page server and report process."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Iterator
+from html import unescape
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pytest
+import requests
+from prometheus_client import CollectorRegistry
+
+from config.spec import ModelSpec
+from monitor.evaluate import evaluate
+from monitor.metrics import Metrics, MetricsServer, serve
+from monitor.reference import load_reference
+from monitor.reports import ReportProcess
+from monitor.window import WindowData
+from schemas.result import WindowResult
+from tests.support.alerting import AlertPath, until
+
+pytestmark = pytest.mark.integration
+
+NAME = "delay <!channel> </script><img src=x onerror=alert(1)> `{{ 1 }}`"
+SPEC = {
+    "model": "m",
+    "reference": "r.parquet",
+    "features": {NAME: {"type": "double"}, "quiet": {"type": "double"}},
+    "prediction": {"column": "prediction", "type": "double"},
+    "window": {"size": "1h"},
+    "min_rows": 1,
+}
+DELIVERY_S = 5 + 5 + 5 + 10  # scrape, evaluation, group wait, and 10 s
+
+
+class Worker:
+    """What a worker does with a judged window: metrics and, when it has drifted, a report."""
+
+    def __init__(self, path: AlertPath) -> None:
+        self.spec = ModelSpec.model_validate(SPEC)
+        self.reference = path.settings.under_home("r.parquet")
+        self._rows(0, 0.0).write_parquet(self.reference)
+        self._profile = load_reference(self.spec, self.reference)
+        registry = CollectorRegistry()
+        self.metrics = Metrics(registry)
+        self.metrics.records("m", "replay", 1)
+        self.reports = ReportProcess(path.settings, self.metrics.report)
+        self.server: MetricsServer = serve(registry, "127.0.0.1", path.settings.worker_metrics_port)
+        self._hour = 0
+
+    def _rows(self, seed: int, shift: float) -> pl.DataFrame:
+        rng = np.random.default_rng(seed)
+        columns = {NAME: rng.normal(shift, 1, 2000), "quiet": rng.normal(0, 1, 2000), "prediction": rng.normal(0, 1, 2000)}
+        return pl.DataFrame(columns)
+
+    def close_window(self, shift: float) -> WindowResult:
+        """Close and judge the next hour."""
+        self._hour += 1
+        start_ms = self._hour * 3_600_000
+        frame = self._rows(self._hour, shift)
+        window = WindowData("m", "r1", "replay", start_ms, start_ms + 3_600_000, "d", 0, ("1",), frame, frame.height, 0, True, {})
+        result = evaluate(window, self.spec, self._profile)
+        self.metrics.observe_result(result, time.time(), 0.01)
+        if result.drifted:
+            self.reports.submit(window, self.spec, self.reference, result)
+        return result
+
+    def close(self) -> None:
+        """Stop as a worker does."""
+        self.reports.close()
+        self.server.close()
+
+
+@pytest.fixture(scope="module")
+def path(tmp_path_factory: pytest.TempPathFactory) -> Iterator[AlertPath]:
+    """The path, running."""
+    with AlertPath(tmp_path_factory.mktemp("alerts")) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def worker(path: AlertPath) -> Iterator[Worker]:
+    """A worker that has closed a quiet window, scraped by Prometheus."""
+    running = Worker(path)
+    assert not running.close_window(0.0).drifted
+    until(lambda: path.query("tidemark_window_drift_share") == [0.0], "Prometheus scrapes the worker", 30)
+    yield running
+    if running.server.thread.is_alive():
+        running.close()
+
+
+def test_a_drifted_window_reaches_a_person_and_recovery_too(path: AlertPath, worker: Worker) -> None:
+    """One message per model and run kind, in time, with the columns as they are named and a link that opens the report; then resolved."""
+    result = worker.close_window(2.0)
+    assert result.drifted_names() == [NAME]
+    (text,) = until(lambda: path.messages("Data drift"), "the message arrives", DELIVERY_S)
+    assert text.startswith("[FIRING] [REPLAY] Data drift in m (replay)")
+    assert "50% of the features drifted" in text
+    assert "delay &lt;!channel&gt; &lt;/script&gt;" in text
+    assert "quiet" not in text
+    (address,) = re.findall(r"<(http[^|>]*)\|Report of this window>", text)
+    assert address == f"{path.settings.public_url}/reports/m/replay/window/{result.start_ms // 1000}"
+    until(lambda: "window.drawDashboard" in requests.get(address, timeout=5).text, "the full report is there", 90)
+    report = requests.get(address, timeout=5).text
+    assert "<img src=x" not in report
+    assert NAME in unescape(report)
+    worker.close_window(2.0)  # drifts on: no second message
+    worker.close_window(0.0)
+    resolved = until(lambda: path.messages("[RESOLVED]"), "the resolved message arrives", 30 + 15 + DELIVERY_S)
+    assert resolved[0].startswith("[RESOLVED] [REPLAY] Data drift in m (replay)")
+    assert len(path.messages("[FIRING] [REPLAY] Data drift")) == 1
+    assert not path.messages("Watchdog")
+
+
+def test_windows_between_two_scrapes_are_one_message(path: AlertPath, worker: Worker) -> None:
+    """Twenty drifted windows at once, a quiet one before the next scrape: the counter has all, one message comes, naming the last."""
+    before = path.query("tidemark_drifted_windows_total")[0]
+    last = [worker.close_window(2.0) for _ in range(20)][-1]
+    worker.close_window(0.0)
+    until(lambda: path.query("tidemark_drifted_windows_total") == [before + 20], "Prometheus has the counter", 15)
+    text = until(lambda: path.messages("[FIRING] [REPLAY] Data drift")[1:], "the message arrives", 15 + DELIVERY_S)
+    assert len(text) == 1
+    assert f"/window/{last.start_ms // 1000}|" in text[0]
+    address = f"{path.settings.public_url}/reports/m/replay/window/{last.start_ms // 1000}"
+    until(lambda: "window.drawDashboard" in requests.get(address, timeout=5).text, "its full report is there", 120)
+
+
+def test_a_worker_that_is_gone_is_told(path: AlertPath, worker: Worker) -> None:
+    """A worker stopped for good is a message within a minute or so."""
+    worker.close()
+    text = until(lambda: path.messages("is down"), "the message arrives", 30 + DELIVERY_S)
+    assert text[0].startswith(f"[FIRING] Tidemark worker 127.0.0.1:{path.settings.worker_metrics_port} is down")
+
+
+def test_the_inbox_shows_it_in_a_browser(path: AlertPath, worker: Worker, tmp_path: Path) -> None:
+    """In Chromium, inbox, list and report run without console errors and ask nothing of any other address; names are text."""
+    sync_api = pytest.importorskip("playwright.sync_api")
+    chromium = Path("/usr/bin/chromium")
+    if not chromium.exists():
+        pytest.skip("no Chromium: apt-get install chromium")
+    problems: list[str] = []
+    with sync_api.sync_playwright() as playwright:
+        flags = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--disable-background-networking", "--disable-component-update"]
+        browser = playwright.chromium.launch(executable_path=str(chromium), args=[*flags, "--disable-sync", "--no-first-run"])
+        page = browser.new_page(viewport={"width": 1280, "height": 900})
+        page.on("console", lambda m: problems.append(m.text) if m.type in ("error", "warning") else None)
+        page.on("pageerror", lambda error: problems.append(str(error)))
+        page.on("dialog", lambda dialog: problems.append(f"dialog {dialog.message}"))
+        page.on("request", lambda r: None if r.url.startswith((path.settings.public_url, "data:", "blob:")) else problems.append(r.url))
+        page.goto(path.settings.public_url)
+        assert NAME in page.inner_text("main")
+        page.screenshot(path=tmp_path / "inbox.png")
+        page.click("text=Report of this window >> nth=0")
+        page.wait_for_selector("text=Dataset Drift", timeout=60_000)
+        assert NAME in page.inner_text(".tm")
+        page.screenshot(path=tmp_path / "report.png")
+        page.goto(f"{path.settings.public_url}/reports/")
+        assert NAME in page.inner_text("main")
+        page.screenshot(path=tmp_path / "reports.png")
+        browser.close()
+    assert problems == []
