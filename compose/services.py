@@ -25,7 +25,7 @@ class Service:
         needs: services that must be ready before it starts.
         job: Prometheus' job name; empty: not scraped.
         directory: working directory.
-        one_shot: ends by itself and is not restarted.
+        one_shot: starts after all others, ends by itself and is not restarted.
         environment: variables beside those of the installation.
     """
 
@@ -101,7 +101,7 @@ def _tidemark(settings: Settings) -> list[Service]:
             job="tidemark-service",
             environment={"BENTOML_HOME": str(settings.under_home("bentoml")), "BENTOML_DO_NOT_TRACK": "True"},
         ),
-        Service("pages", "reports and Slack inbox", (program("tidemark"), "pages"), "pages_port", "/"),
+        Service("pages", "reports and Slack inbox", (program("tidemark"), "pages"), "pages_port", "/healthz"),
     ]
 
 

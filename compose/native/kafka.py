@@ -40,9 +40,7 @@ def properties(settings: Settings) -> str:
 
 def _java(settings: Settings, main: str, *arguments: str) -> list[str]:
     logging = f"-Dlog4j2.configurationFile={HERE / 'log4j2.xml'}"
-    archive = settings.under_home("kafka", "libs", "classes.jsa")
-    shared = [f"-XX:SharedArchiveFile={archive}", "-Xlog:cds=off", "-Xlog:cds+dynamic=off"] if archive.is_file() else []
-    return [shutil.which("java") or "java", *JVM, *shared, logging, "-cp", f"{libs(settings)}/*", main, *arguments]
+    return [shutil.which("java") or "java", *JVM, logging, "-cp", f"{libs(settings)}/*", main, *arguments]
 
 
 def _config(settings: Settings) -> Path:

@@ -77,12 +77,14 @@ def _start_in_order(settings: Settings, supervisor: Supervisor, pending: list[Se
     """Start each service when what it needs is ready, until all are; kafka is ready once our topics are made, too."""
     ready: set[str] = set()
     started: dict[str, Service] = {}
+    others = [s.name for s in pending if not s.one_shot]
     deadline = time.monotonic() + READY_TIMEOUT_S
     if settings.bootstrap_servers:
         _topics(settings)
     while len(ready) < len(pending):
         for service in pending:
-            if service.name not in started and ready.issuperset(service.needs):
+            after = others if service.one_shot else service.needs  # a job begins when all else answers, and does not slow it down
+            if service.name not in started and ready.issuperset(after):
                 supervisor.start(service.name)
                 started[service.name] = service
         states = supervisor.states()
