@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from config.settings import settings
+from monitor.watch.command import watch
 
 
 @click.command()
@@ -15,4 +16,4 @@ def pages() -> None:
     serve_pages(settings())
 
 
-commands: list[click.Command] = [pages]
+commands: list[click.Command] = [pages, watch]

@@ -1,0 +1,1 @@
+"""``tidemark watch``: the streams, their last windows and the alerts, live in a terminal."""
