@@ -11,7 +11,6 @@ import json
 import os
 import pickle
 import sys
-import tempfile
 import time
 import uuid
 from collections import defaultdict

@@ -13,11 +13,11 @@ from typing import Any
 import faust
 from confluent_kafka import KafkaException
 from mode import Service
-from monitor.metrics import serve
 from prometheus_client import REGISTRY, CollectorRegistry
 
 from config.errors import TidemarkError
 from config.settings import settings
+from monitor.metrics import serve
 from streams.judge import ClosedWindow
 from streams.partition import Partition
 from streams.topics import ensure_topics
