@@ -11,6 +11,7 @@ import json
 import os
 import pickle
 import sys
+import tempfile
 import time
 import uuid
 from collections import defaultdict
@@ -61,7 +62,12 @@ def faust_agent(brokers: str, topic: str, schema: Any, count: int, out: str) -> 
     import faust  # noqa: PLC0415 - only this peer needs it
 
     app = faust.App(
-        f"peer-{uuid.uuid4().hex}", broker=f"kafka://{brokers}", store="memory://", web_enabled=False, topic_disable_leader=True
+        f"peer-{uuid.uuid4().hex}",
+        broker=f"kafka://{brokers}",
+        store="memory://",
+        web_enabled=False,
+        topic_disable_leader=True,
+        datadir=tempfile.mkdtemp(),
     )
     source = app.topic(topic, value_type=bytes, value_serializer="raw", key_serializer="raw")
     windows: Windows = defaultdict(list)
