@@ -1,7 +1,7 @@
 """The worker without Faust: what is done with batches, closed windows, cuts and silence. Faust's services and agents call these.
 
 Threads: ``source`` polls the consumer, ``core`` alone touches partitions' states, ``judge`` makes verdicts, ``commit`` writes transactions,
-``aux`` restores and asks the broker. The event loop only hands on.
+``restore`` brings partitions back, ``aux`` asks the broker. The event loop only hands on.
 """
 
 from __future__ import annotations
@@ -62,7 +62,7 @@ class Worker:
         self.reports = ReportProcess(settings, self.metrics.report)
         self.wake = asyncio.Event()  # results wait for a cut
         self.progress_s = time.monotonic()
-        self._threads = {n: ThreadPoolExecutor(1, thread_name_prefix=n) for n in ("source", "core", "judge", "commit", "aux")}
+        self._threads = {n: ThreadPoolExecutor(1, thread_name_prefix=n) for n in ("source", "core", "judge", "commit", "restore", "aux")}
         self._recent: list[tuple[int, int]] = []  # records and dead letters of the last batches
         self._cutting = asyncio.Lock()
         self._loop = asyncio.get_running_loop()
@@ -276,10 +276,10 @@ class Worker:
         try:
             began = time.perf_counter()
             restorer = Restorer(self.settings, self.source.consumer, self.judge.catalogue, lambda: partition.valid)
-            restored = await self.run_in("aux", restorer.restore, partition.number)
+            restored = await self.run_in("restore", restorer.restore, partition.number)
             if restored is None or not partition.valid:
                 return
-            for last in await self.run_in("aux", last_results, self.settings, partition.number):
+            for last in await self.run_in("restore", last_results, self.settings, partition.number):
                 self.metrics.show_result(last.result, last.published_s)
             await self.run_in("core", self._adopt, partition, restored)
             self.metrics.restore(time.perf_counter() - began)
