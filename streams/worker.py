@@ -19,13 +19,13 @@ from typing import Any, TypeVar
 from confluent_kafka import KafkaException, TopicPartition
 from prometheus_client import CollectorRegistry
 
-from config.errors import PoisonedStream, TidemarkError
+from config.errors import TidemarkError
 from config.settings import Settings
 from monitor.metrics import Metrics
 from monitor.reports import ReportProcess
 from schemas.store import FileSchemaStore
-from streams import checkpoint
-from streams.checkpoint import Draft
+from streams.cuts import Cuts
+from streams.dead_letter_limit import DeadLetterLimit
 from streams.decode.decoder import Decoder
 from streams.judge import ClosedWindow, Judge
 from streams.last_results import last_results
@@ -33,7 +33,7 @@ from streams.partition import Partition
 from streams.restore import Restorer
 from streams.silence import Silence
 from streams.source import Source
-from streams.transactions import CutAborted, Transactions, transactional_producer
+from streams.transactions import Transactions, transactional_producer
 from streams.windows.batch import RawBatch
 from streams.windows.core import WindowCore
 from streams.windows.state import PartitionState, StreamId, WindowId
@@ -58,12 +58,13 @@ class Worker:
         name = f"{settings.group_id}-{socket.gethostname()}-{os.getpid()}"
         self.producer = transactional_producer(settings, name, self._on_statistics)
         self.transactions = Transactions(settings, self.producer, self.source.consumer)
+        self.cuts = Cuts(self.source, self.transactions, self.judge.catalogue, self.metrics)
+        self.dead_letter_limit = DeadLetterLimit(settings.dead_letter_span, settings.dead_letter_share)
         self.silence = Silence(settings, self.source, self.core)
         self.reports = ReportProcess(settings, self.metrics.report)
         self.wake = asyncio.Event()  # results wait for a cut
         self.progress_s = time.monotonic()
         self._threads = {n: ThreadPoolExecutor(1, thread_name_prefix=n) for n in ("source", "core", "judge", "commit", "restore", "aux")}
-        self._recent: list[tuple[int, int]] = []  # records and dead letters of the last batches
         self._cutting = asyncio.Lock()
         self._loop = asyncio.get_running_loop()
         self._restoring: set[asyncio.Task[None]] = set()
@@ -150,18 +151,7 @@ class Worker:
                 stream.received = 0
             if stream.time_ms is not None:
                 self.metrics.set_stream_time(stream.id.model, kind, stream.time_ms / 1000)
-        self._recent.append((len(raw), dead))
-        while len(self._recent) > 1 and sum(n for n, _ in self._recent[1:]) >= self.settings.dead_letter_span:
-            self._recent.pop(0)
-        self._stop_if_poisoned()
-
-    def _stop_if_poisoned(self) -> None:
-        """A broken deploy must not send everything to the dead-letter topic: then it is the deploy that has to be mended."""
-        records, dead = (sum(column) for column in zip(*self._recent, strict=True))
-        if records >= self.settings.dead_letter_span and dead / records > self.settings.dead_letter_share:
-            limit = self.settings.dead_letter_share
-            text = f"{dead} of the last {records} records are dead letters, more than TIDEMARK_DEAD_LETTER_SHARE={limit}"
-            raise PoisonedStream(text, "mend the producers or the spec; nothing was committed of them. Raise the share to let them pass")
+        self.dead_letter_limit.add(len(raw), dead)
 
     # --- verdicts ----------------------------------------------------------------------------------------------------------------
 
@@ -190,73 +180,10 @@ class Worker:
         """
         async with self._cutting:
             self.wake.clear()
-            drafts = await self.run_in("core", self._drafts)
+            drafts = await self.run_in("core", self.cuts.drafts)
             if drafts:
-                await self.run_in("commit", self._commit, drafts)
-
-    def _drafts(self) -> list[tuple[Partition, Draft]]:
-        drafts = []
-        for partition in list(self.source.partitions.values()):
-            if partition.ready and partition.state is not None:
-                self._show(partition)
-                draft = checkpoint.take(partition.state, partition.results, self.judge.catalogue)
-                if draft is not None:
-                    drafts.append((partition, draft))
-        return drafts
-
-    def _show(self, partition: Partition) -> None:
-        assert partition.state is not None
-        open_windows: dict[tuple[str, str], list[int]] = {}
-        for stream in partition.state.streams.values():
-            totals = open_windows.setdefault((stream.id.model, stream.id.run_kind), [0, 0, 0])
-            for window in stream.windows.values():
-                totals[0] += 1
-                totals[1] += window.rows.held
-                totals[2] += window.rows.held_bytes
-        for (model, kind), (windows, rows, size) in open_windows.items():
-            self.metrics.set_open_windows(model, kind, windows, rows, size)
-
-    def _commit(self, drafts: list[tuple[Partition, Draft]]) -> None:
-        began = time.perf_counter()
-        with self.source.transaction_lock:
-            ours = [(p, d) for p, d in drafts if p.valid]
-            if not ours:
-                return
-            # Taken together with the tokens, under the lock: metadata of a later generation would vouch for partitions already lost.
-            metadata = self.source.consumer.consumer_group_metadata()
-            try:
-                self.transactions.commit([d for _, d in ours], metadata)
-            except CutAborted as error:
-                logger.warning("a cut was refused, its partitions are restored: %s", error)
-                for partition, _ in ours:
-                    self.source.reset(partition)
-                return
-        self.metrics.transaction(time.perf_counter() - began)
-        self.progress_s = time.monotonic()
-        for partition, draft in ours:
-            self._committed(partition, draft)
-
-    def _committed(self, partition: Partition, draft: Draft) -> None:
-        now = time.time()
-        for window_id, result in zip(draft.published, draft.results, strict=True):
-            partition.results.pop(window_id, None)
-            self.metrics.observe_result(result, now, partition.evaluation_s.pop(window_id, 0.0))
-            self.metrics.duplicates(result.model, result.run_kind, result.duplicates)
-            logger.info("window %s: %s, %d rows, drift share %.2f", result.key, result.status, result.rows, result.drift_share)
-        for outcast in draft.late:
-            self.metrics.late(outcast.model, outcast.run_kind, 1)
-        for outcast in draft.dead:
-            self.metrics.dead_letters(outcast.reason, 1)
-        if draft.dead:
-            first = draft.dead[0]
-            logger.warning(
-                "%d dead letters of partition %d, first: offset %d, %s: %s",
-                len(draft.dead),
-                draft.partition,
-                first.offset,
-                first.reason,
-                first.message,
-            )
+                await self.run_in("commit", self.cuts.commit, drafts)
+                self.progress_s = time.monotonic()
 
     # --- assignment --------------------------------------------------------------------------------------------------------------
 

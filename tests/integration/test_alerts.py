@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shutil
 import time
 from collections.abc import Iterator
 from html import unescape
@@ -12,6 +13,7 @@ import numpy as np
 import polars as pl
 import pytest
 import requests
+from playwright.sync_api import sync_playwright
 from prometheus_client import CollectorRegistry
 
 from config.spec import ModelSpec
@@ -138,12 +140,10 @@ def test_a_worker_that_is_gone_is_told(path: AlertPath, worker: Worker) -> None:
 
 def test_the_inbox_shows_it_in_a_browser(path: AlertPath, worker: Worker, tmp_path: Path) -> None:
     """In Chromium, inbox, list and report run without console errors and ask nothing of any other address; names are text."""
-    sync_api = pytest.importorskip("playwright.sync_api")
-    chromium = Path("/usr/bin/chromium")
-    if not chromium.exists():
-        pytest.skip("no Chromium: apt-get install chromium")
+    chromium = Path(shutil.which("chromium") or "/usr/bin/chromium")
+    assert chromium.exists(), "no Chromium for this test: apt-get install chromium"
     problems: list[str] = []
-    with sync_api.sync_playwright() as playwright:
+    with sync_playwright() as playwright:
         flags = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--disable-background-networking", "--disable-component-update"]
         browser = playwright.chromium.launch(executable_path=str(chromium), args=[*flags, "--disable-sync", "--no-first-run"])
         page = browser.new_page(viewport={"width": 1280, "height": 900})
