@@ -134,14 +134,15 @@ class Metrics:
         """Set the gauges as ``observe_result`` does, and count nothing: for a result that was published before this process began."""
         stream = (result.model, result.run_kind)
         if self._admit(*stream):
+            self._count_columns(stream, result, weight=0)
             self._gauges.put(stream, Closed(result, closed_at_s))
 
-    def _count_columns(self, stream: Stream, result: WindowResult) -> None:
+    def _count_columns(self, stream: Stream, result: WindowResult, weight: int = 1) -> None:
         for column in result.columns:
             with self._lock:
                 fits = self._fits("column", self._columns, (stream, column.name))
             if fits and column.status == "ok":
-                self._column_drifts.labels(*stream, column.name, column.role).inc(column.drifted)
+                self._column_drifts.labels(*stream, column.name, column.role).inc(column.drifted * weight)
 
     def remove_model(self, model: str, run_kind: str) -> None:
         """Remove every series of a model that no longer sends, and free its place under the caps."""

@@ -250,3 +250,15 @@ def test_an_infinite_score_is_exposed(registry: CollectorRegistry, metrics: Metr
     metrics.observe_result(window_result(judged_column("a", 1.0, score=None)), 1.0, 0.0)
     (line,) = lines(registry, "tidemark_drifted_window_column_score")
     assert line.endswith(" +Inf")
+
+
+def test_an_earlier_result_is_shown_and_not_counted(registry: CollectorRegistry, metrics: Metrics) -> None:
+    """A result of before a restart sets the same gauges as an observed one, its columns' too, and moves no counter."""
+    result = window_result(judged_column("x", 0.3), judged_column("y", 0.0))
+    metrics.show_result(result, 5000.0)
+    shown = lines(registry, "tidemark_column_drifted{", "tidemark_column_drift_score{", "tidemark_window_drift_share{")
+    other = CollectorRegistry()
+    Metrics(other).observe_result(result, 5000.0, 0.1)
+    assert shown == lines(other, "tidemark_column_drifted{", "tidemark_column_drift_score{", "tidemark_window_drift_share{")
+    assert len(shown) == 5
+    assert all(line.endswith(" 0.0") for line in lines(registry, "tidemark_windows_total{", "tidemark_drifted_windows_total{"))
