@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import Any
 
 import polars as pl
 
@@ -33,10 +34,27 @@ def evaluate(window: WindowData, spec: ModelSpec, profile: ReferenceProfile) -> 
     drifted = sum(c.drifted for c in features)
     share = drifted / len(features) if features else 0.0
     status, reason = _status(window, spec, columns)
+    verdict = {
+        "columns": columns,
+        "drifted_columns": drifted,
+        "drift_share": share,
+        "drifted": bool(features) and share >= spec.drift.share,
+    }
+    return _result(window, spec, status, reason, reference_fingerprint=profile.fingerprint, **verdict)
+
+
+def failed(window: WindowData, spec: ModelSpec, reason: str) -> WindowResult:
+    """The result of a window that could not be judged at all: status ``error``, its counts and why."""
+    return _result(window, spec, "error", reason)
+
+
+def _result(window: WindowData, spec: ModelSpec, status: Status, reason: str, **verdict: Any) -> WindowResult:
+    nothing: dict[str, Any] = {"columns": (), "drifted_columns": 0, "drift_share": 0.0, "drifted": False, "reference_fingerprint": ""}
     return WindowResult(
         model=window.model,
         run=window.run,
         run_kind=window.run_kind,
+        run_offset=window.run_offset,
         start_ms=window.start_ms,
         end_ms=window.end_ms,
         spec_digest=window.spec_digest,
@@ -48,14 +66,10 @@ def evaluate(window: WindowData, spec: ModelSpec, profile: ReferenceProfile) -> 
         sampled_rows=window.frame.height,
         duplicates=window.duplicates,
         exact=window.exact,
-        columns=columns,
-        drifted_columns=drifted,
-        drift_share=share,
         share_threshold=spec.drift.share,
-        drifted=bool(features) and share >= spec.drift.share,
         tests=(),
-        reference_fingerprint=profile.fingerprint,
         source_partition=window.source_partition,
+        **{**nothing, **verdict},
     )
 
 

@@ -14,8 +14,8 @@ class WindowData:
     """The rows of one closed window ``[start_ms, end_ms)``, ms since the epoch (UTC).
 
     ``frame`` holds at most ``max_rows`` rows; its columns are those of the spec by their true names (one that no event carried is
-    missing). ``rows``, ``nulls`` and ``duplicates`` count the whole window, not the sample. Rows are sorted by the hash of their id,
-    so equal windows are equal frames, in whatever order their events came.
+    missing). ``rows``, ``nulls`` and ``duplicates`` count the whole window, not the sample. Rows are sorted by their id,
+    so equal windows are equal frames, in whatever order their events came. ``run_offset`` is that of a replay's ``run_start``.
     """
 
     model: str
@@ -31,3 +31,4 @@ class WindowData:
     duplicates: int
     exact: bool
     nulls: Mapping[str, int]
+    run_offset: int = -1

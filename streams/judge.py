@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import shutil
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import polars as pl
@@ -13,7 +13,7 @@ import polars as pl
 from config.errors import TidemarkError
 from config.settings import Settings
 from config.spec import ModelSpec, read_specs
-from monitor.evaluate import KIND, evaluate
+from monitor.evaluate import evaluate, failed
 from monitor.reference import ReferenceProfile, load_reference
 from monitor.window import WindowData
 from schemas.result import WindowResult
@@ -71,6 +71,7 @@ class Judge:
             model=window_id.stream.model,
             run=window_id.stream.run,
             run_kind=window_id.stream.run_kind,
+            run_offset=window_id.stream.run_offset,
             start_ms=window_id.start_ms,
             end_ms=window_id.end_ms,
             spec_digest=window_id.digest,
@@ -91,8 +92,9 @@ class Judge:
             result = evaluate(data, spec, self._profile(data.spec_digest))
         except Exception as error:
             logger.exception("window %s of %s could not be judged", closed.window.id, data.model)
-            result = _failed(data, spec, error)
-        return data, replace(result, run_offset=closed.window.id.stream.run_offset)
+            reason = error.message if isinstance(error, TidemarkError) else f"{type(error).__name__}: {error}"
+            result = failed(data, spec, reason)
+        return data, result
 
     def _profile(self, digest: str) -> ReferenceProfile:
         if digest not in self._profiles:
@@ -108,31 +110,3 @@ class Judge:
         part = kept.with_suffix(f".{os.getpid()}.part")
         shutil.copyfile(self.settings.under_home(str(spec.reference)), part)
         part.replace(kept)
-
-
-def _failed(data: WindowData, spec: ModelSpec, error: Exception) -> WindowResult:
-    reason = error.message if isinstance(error, TidemarkError) else f"{type(error).__name__}: {error}"
-    return WindowResult(
-        model=data.model,
-        run=data.run,
-        run_kind=data.run_kind,
-        start_ms=data.start_ms,
-        end_ms=data.end_ms,
-        spec_digest=data.spec_digest,
-        kind=KIND,
-        status="error",
-        reason=reason,
-        model_versions=data.model_versions,
-        rows=data.rows,
-        sampled_rows=data.frame.height,
-        duplicates=data.duplicates,
-        exact=data.exact,
-        columns=(),
-        drifted_columns=0,
-        drift_share=0.0,
-        share_threshold=spec.drift.share,
-        drifted=False,
-        tests=(),
-        reference_fingerprint="",
-        source_partition=data.source_partition,
-    )
