@@ -31,4 +31,6 @@ class DeadLetterLimit:
             self._dead -= old_dead
         if self._records >= self.span and self._dead > self.share * self._records:
             text = f"{self._dead} of the last {self._records} records are dead letters, more than TIDEMARK_DEAD_LETTER_SHARE={self.share}"
-            raise PoisonedStream(text, "mend the producers or the spec; none of them is committed. Raise the share to let them pass")
+            raise PoisonedStream(
+                text, "mend the producers or the spec; the batch that passed the limit is not committed. Raise the share to let it pass"
+            )

@@ -114,8 +114,16 @@ class Worker:
 
     async def process(self, partition: Partition, raw: RawBatch) -> None:
         """Decode a batch and put it into windows; closed ones go on to be judged."""
-        for closed in await self.run_in("core", self._ingest, partition, raw):
+        for closed in await self.run_in("core", self._ingest_or_drop, partition, raw):
             await self.on_closed(partition, closed)
+
+    def _ingest_or_drop(self, partition: Partition, raw: RawBatch) -> list[ClosedWindow]:
+        """Ingest; a batch that fails midway leaves a state that no cut may hold, not even the last one of an orderly end."""
+        try:
+            return self._ingest(partition, raw)
+        except BaseException:
+            partition.valid = False
+            raise
 
     def _ingest(self, partition: Partition, raw: RawBatch) -> list[ClosedWindow]:
         state = partition.state

@@ -173,3 +173,13 @@ def test_a_restart_shows_the_last_windows_again(world: World) -> None:
     series = 'tidemark_window_rows{model="m",run_kind="replay"}'
     world.wait_for(lambda: world.metrics().get(series) == 50, why="the last window's rows")
     assert world.metrics().get('tidemark_windows_total{model="m",run_kind="replay",status="ok"}', 0) == 0
+
+
+def test_a_poisoned_stream_ends_the_worker_uncommitted(world: World) -> None:
+    """A deploy that poisons everything: non-zero exit with the reason, and the batch that passed the limit is in no topic and no offset."""
+    world.send(("m", b"junk") for _ in range(300))
+    process = world.start(dead_letter_span=100)
+    assert process.wait(45) != 0
+    assert "TIDEMARK_DEAD_LETTER_SHARE" in world.logs()
+    dead = world.reader("dead_letter")
+    assert [len(dead.poll()) for _ in range(5)][-1] == 0
