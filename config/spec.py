@@ -21,7 +21,25 @@ Id = Annotated[str, Field(pattern=r"^[A-Za-z0-9_.-]{1,64}$")]
 DurationMs = Annotated[int, BeforeValidator(parse_ms), Field(ge=0), PlainSerializer(show_ms, when_used="json")]
 AvroType = Literal["double", "long", "boolean", "string"]
 Kind = Literal["numerical", "categorical"]
-Monitor = Literal["data_drift", "prediction_drift", "target_drift"]
+Monitor = Literal[
+    "data_drift",
+    "prediction_drift",
+    "target_drift",
+    "data_quality",
+    "regression_performance",
+    "classification_performance",
+    "prob_classification_performance",
+]
+TestName = Literal[
+    "data_stability",
+    "drifted_columns",
+    "drifted_columns_share",
+    "columns_with_nulls",
+    "rows_with_nulls",
+    "constant_columns",
+    "duplicated_rows",
+    "duplicated_columns",
+]
 WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
 
 
@@ -98,6 +116,21 @@ class Drift(_Part):
     columns: dict[str, ColumnDrift] = Field(default_factory=dict)
 
 
+class TestSpec(_Part):
+    """One test of the suite that each window goes through. Bounds are on the value that the test is named after; without any,
+    the reference's own value gives them, as in Evidently.
+    """
+
+    __test__ = False  # not a pytest class
+
+    test: TestName
+    eq: float | None = None
+    gt: float | None = None
+    gte: float | None = None
+    lt: float | None = None
+    lte: float | None = None
+
+
 class ModelSpec(_Part):
     """A model as Tidemark sees it. Paths are relative to ``TIDEMARK_HOME``."""
 
@@ -108,27 +141,42 @@ class ModelSpec(_Part):
     features: Annotated[dict[str, Column], Field(min_length=1)]
     prediction: Output
     target: Output | None = None
+    # Class label -> its probability's column in the reference dataset; on the wire a double per class.
+    probabilities: dict[str, str] = Field(default_factory=dict)
     window: Window
     min_rows: Annotated[int, Field(ge=1)] = 100
     max_rows: Annotated[int, Field(ge=100)] = 50_000
     monitors: tuple[Monitor, ...] = ("data_drift", "prediction_drift")
     drift: Drift = Drift()
+    tests: tuple[TestSpec, ...] = ()
 
     @model_validator(mode="after")
     def _columns_exist(self) -> ModelSpec:
-        outputs = [o.column for o in (self.prediction, self.target) if o]
+        outputs = [*(o.column for o in (self.prediction, self.target) if o), *self.probabilities.values()]
         for name in outputs:
             if name in self.features:
                 raise ValueError(f"column {name!r} is a feature and an output: take it out of features")
-        if len(set(outputs)) < len(outputs):
-            raise ValueError(f"prediction and target are the same column {outputs[0]!r}")
+        if twice := [name for name in outputs if outputs.count(name) > 1]:
+            raise ValueError(f"two of prediction, target and probabilities are the same column {twice[0]!r}")
         known = [*self.features, *outputs]
         for name in self.drift.columns:
             if name not in known:
                 raise ValueError(f"drift.columns names {name!r}, which is no column of this model; its columns are {', '.join(known)}")
         if "target_drift" in self.monitors and self.target is None:
             raise ValueError("monitor target_drift needs a target: set target, or take it out of monitors")
+        self._performance_has_its_columns()
         return self
+
+    def _performance_has_its_columns(self) -> None:
+        for monitor in self.monitors:
+            if not monitor.endswith("_performance"):
+                continue
+            if self.target is None:
+                raise ValueError(f"monitor {monitor} needs a target: set target, or take it out of monitors")
+            if monitor == "regression_performance" and {self.target.kind, self.prediction.kind} != {"numerical"}:
+                raise ValueError(f"monitor {monitor} needs a numerical target and prediction")
+            if monitor == "prob_classification_performance" and len(self.probabilities) < 2:
+                raise ValueError(f"monitor {monitor} needs the column of each class: set probabilities, with two classes or more")
 
     @property
     def columns(self) -> dict[str, Column]:
@@ -146,8 +194,12 @@ class ModelSpec(_Part):
             yield self.target.column, "target", self.target
 
     def digest(self, reference_fingerprint: str) -> str:
-        """16 hex digits that name this spec together with its reference; a window is bound to one."""
-        text = json.dumps(self.model_dump(mode="json", exclude={"description", "artefact"}), sort_keys=True, ensure_ascii=False)
+        """16 hex digits that name this spec together with its reference; a window is bound to one.
+
+        What stands at its default is left out, so that a newer Tidemark, with more fields, gives an old spec its old digest.
+        """
+        fields = self.model_dump(mode="json", exclude={"description", "artefact"}, exclude_defaults=True)
+        text = json.dumps(fields, sort_keys=True, ensure_ascii=False)
         return hashlib.sha256(f"{text}\n{reference_fingerprint}".encode()).hexdigest()[:16]
 
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass, fields
-from typing import Any, Literal
+from dataclasses import MISSING, asdict, dataclass, fields, is_dataclass
+from functools import cache
+from types import UnionType
+from typing import Any, Literal, get_args, get_origin, get_type_hints
 from urllib.parse import quote
 
 Status = Literal["ok", "insufficient_data", "error"]
@@ -45,6 +47,67 @@ class TestResult:
 
 
 @dataclass(frozen=True, slots=True)
+class ColumnQuality:
+    """One column of a window, described. Shares are of the window's judged rows, 0 to 1; what a kind does not have is None.
+
+    ``new_categories`` are values that the reference never had, the most frequent first, at most 20; ``out_of_range_share`` is of numbers
+    beyond the reference's smallest and largest. ``quantiles`` are those of .05, .25, .5, .75 and .95.
+    """
+
+    name: str
+    role: Role
+    kind: str
+    rows: int
+    null_share: float
+    distinct: int
+    constant: bool
+    new_categories: tuple[str, ...] = ()
+    new_category_share: float | None = None
+    out_of_range_share: float | None = None
+    minimum: float | None = None
+    maximum: float | None = None
+    mean: float | None = None
+    deviation: float | None = None
+    quantiles: tuple[float, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class DataQuality:
+    """A window's data, described: counts are of the judged rows (``WindowResult.sampled_rows``).
+
+    ``duplicated_rows`` are those equal to an earlier row in all features; ``duplicated_columns`` those equal to an earlier column.
+    """
+
+    rows_with_nulls: int
+    duplicated_rows: int
+    columns_with_nulls: tuple[str, ...]
+    constant_columns: tuple[str, ...]
+    duplicated_columns: tuple[str, ...]
+    columns: tuple[ColumnQuality, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Measure:
+    """One measure of performance, such as ``mae`` or ``f1``, of the window and of the reference; ``label`` where it is of one class."""
+
+    name: str
+    value: float | None
+    reference: float | None = None
+    label: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Performance:
+    """How well the model did on the window's rows whose target is known. ``status`` and ``reason`` as for a column."""
+
+    kind: Literal["regression", "classification", "prob_classification"]
+    rows: int
+    status: Status
+    reason: str = ""
+    measures: tuple[Measure, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class WindowResult:
     """The verdict on one window ``[start_ms, end_ms)`` of event time (ms since the epoch, UTC), final once published.
 
@@ -76,6 +139,8 @@ class WindowResult:
     reference_fingerprint: str
     source_partition: int
     run_offset: int = -1
+    quality: DataQuality | None = None
+    performance: tuple[Performance, ...] = ()
 
     @property
     def key(self) -> str:
@@ -105,15 +170,26 @@ def decode_result(value: bytes) -> WindowResult:
         ValueError: the bytes are not a result; names the missing field.
     """
     data: dict[str, Any] = json.loads(value)
-    missing = {f.name for f in fields(WindowResult)} - data.keys()
+    missing = {f.name for f in fields(WindowResult) if f.default is MISSING} - data.keys()
     if missing:
         raise ValueError(f"not a window result: {', '.join(sorted(missing))} missing")
-    data["columns"] = tuple(ColumnResult(**{**_known(ColumnResult, c), "changes": tuple(c.get("changes", ()))}) for c in data["columns"])
-    data["tests"] = tuple(TestResult(**_known(TestResult, t)) for t in data["tests"])
-    data["model_versions"] = tuple(data["model_versions"])
-    return WindowResult(**_known(WindowResult, data))
+    result: WindowResult = _read(WindowResult, data)
+    return result
 
 
-def _known(cls: type, data: dict[str, Any]) -> dict[str, Any]:
-    names = {f.name for f in fields(cls)}
-    return {k: v for k, v in data.items() if k in names}
+def _read(wanted: Any, value: Any) -> Any:
+    """A value of JSON as the type that a field of a result has: dataclasses and tuples in each other, None, or plain."""
+    if value is None:
+        return None
+    if is_dataclass(wanted):
+        types = _types(wanted)  # type: ignore[arg-type]
+        return wanted(**{k: _read(types[k], v) for k, v in value.items() if k in types})  # type: ignore[operator]
+    arguments = [a for a in get_args(wanted) if a is not type(None)]
+    if get_origin(wanted) is tuple:
+        return tuple(_read(arguments[0], v) for v in value)
+    return _read(arguments[0], value) if get_origin(wanted) is UnionType and is_dataclass(arguments[0]) else value
+
+
+@cache
+def _types(cls: type) -> dict[str, Any]:
+    return get_type_hints(cls)
