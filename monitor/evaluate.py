@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Any
 
 import polars as pl
 
 from config.spec import Column, ModelSpec
 from monitor.changes import category_changes, null_change, number_changes
+from monitor.outcome import window_result
 from monitor.reference import ColumnProfile, ReferenceProfile
 from monitor.statistics.profiles import CategoryProfile, NumericProfile, sample
 from monitor.statistics.score import Score, category_score, choose_for_categories, choose_for_numbers, number_score, verdict
@@ -17,7 +17,6 @@ from monitor.values import ValueMisfit, category_counts, conform, numbers
 from monitor.window import WindowData
 from schemas.result import ColumnResult, Role, Status, WindowResult
 
-KIND = "reference"  # a window against the reference dataset
 DATA_ERRORS = (ValueError, TypeError, ArithmeticError, LookupError, pl.exceptions.PolarsError)
 Judged = tuple[Score, int, tuple[str, ...]]  # the score, the values it is of, what changed
 
@@ -40,37 +39,7 @@ def evaluate(window: WindowData, spec: ModelSpec, profile: ReferenceProfile) -> 
         "drift_share": share,
         "drifted": bool(features) and share >= spec.drift.share,
     }
-    return _result(window, spec, status, reason, reference_fingerprint=profile.fingerprint, **verdict)
-
-
-def failed(window: WindowData, spec: ModelSpec, reason: str) -> WindowResult:
-    """The result of a window that could not be judged at all: status ``error``, its counts and why."""
-    return _result(window, spec, "error", reason)
-
-
-def _result(window: WindowData, spec: ModelSpec, status: Status, reason: str, **verdict: Any) -> WindowResult:
-    nothing: dict[str, Any] = {"columns": (), "drifted_columns": 0, "drift_share": 0.0, "drifted": False, "reference_fingerprint": ""}
-    return WindowResult(
-        model=window.model,
-        run=window.run,
-        run_kind=window.run_kind,
-        run_offset=window.run_offset,
-        start_ms=window.start_ms,
-        end_ms=window.end_ms,
-        spec_digest=window.spec_digest,
-        kind=KIND,
-        status=status,
-        reason=reason,
-        model_versions=window.model_versions,
-        rows=window.rows,
-        sampled_rows=window.frame.height,
-        duplicates=window.duplicates,
-        exact=window.exact,
-        share_threshold=spec.drift.share,
-        tests=(),
-        source_partition=window.source_partition,
-        **{**nothing, **verdict},
-    )
+    return window_result(window, spec, status, reason, reference_fingerprint=profile.fingerprint, **verdict)
 
 
 def _status(window: WindowData, spec: ModelSpec, columns: Sequence[ColumnResult]) -> tuple[Status, str]:

@@ -13,7 +13,8 @@ import polars as pl
 from config.errors import TidemarkError
 from config.settings import Settings
 from config.spec import ModelSpec, read_specs
-from monitor.evaluate import evaluate, failed
+from monitor.evaluate import evaluate
+from monitor.outcome import failed
 from monitor.reference import ReferenceProfile, load_reference
 from monitor.window import WindowData
 from schemas.result import WindowResult
