@@ -6,14 +6,16 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import Field, ValidationError, field_validator
+from pydantic import BeforeValidator, ByteSize, Field, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from config.durations import parse_ms
 from config.errors import SettingsError
 
 ROOT = Path(__file__).resolve().parent.parent
 Port = Annotated[int, Field(ge=1, le=65535)]
 Seconds = Annotated[float, Field(gt=0)]
+AgeMs = Annotated[int, BeforeValidator(parse_ms), Field(gt=0)]
 
 
 class Settings(BaseSettings):
@@ -37,6 +39,7 @@ class Settings(BaseSettings):
     console_port: Port = 8501
     pages_port: Port = 8502
     worker_metrics_port: Port = 9108
+    evidently_port: Port = 8000
     public_url: str = Field(
         default_factory=lambda known: f"http://127.0.0.1:{known.get('pages_port', 8502)}",
         description="how a reader of Slack reaches the report server; from pages_port unless it is set",
@@ -68,7 +71,21 @@ class Settings(BaseSettings):
     dead_letter_share: Annotated[float, Field(gt=0, le=1)] = Field(0.5, description="share of dead letters that stops the worker")
     dead_letter_span: Annotated[int, Field(ge=100)] = Field(10_000, description="records over which that share is taken")
     stall_timeout: Seconds = Field(120.0, description="s with lag and no progress before the worker ends itself")
-    report_timeout: Seconds = 120.0
+
+    # What is kept of each window: reports (HTML), samples (the judged rows), snapshots (the verdicts, for Evidently's own pages)
+    evaluation_timeout: Seconds = Field(60.0, description="s for judging one window; then it gets a result with status error")
+    report_timeout: Seconds = Field(120.0, description="s that one full report may take")
+    report_every: Annotated[int, Field(ge=0)] = Field(
+        0, description="a full report of every Nth window of a run, too; 0: drifted ones only"
+    )
+    archive: bool = Field(True, description="keep the judged rows of each window, so that a full report of it can be made later")
+    workspace: bool = Field(True, description="keep a snapshot of each window in a workspace that Evidently's pages open")
+    reports_max_age: AgeMs = Field("30d", validate_default=True)
+    reports_max_bytes: ByteSize = Field(ByteSize(2_000_000_000), gt=0)
+    archive_max_age: AgeMs = Field("30d", validate_default=True)
+    archive_max_bytes: ByteSize = Field(ByteSize(2_000_000_000), gt=0)
+    workspace_max_age: AgeMs = Field("90d", validate_default=True)
+    workspace_max_bytes: ByteSize = Field(ByteSize(100_000_000), gt=0)
 
     # Alerts
     slack_webhook_file: Path | None = Field(None, description="file with the Slack webhook address; none: the local inbox page")
