@@ -75,9 +75,7 @@ class Settings(BaseSettings):
     # What is kept of each window: reports (HTML), samples (the judged rows), snapshots (the verdicts, for Evidently's own pages)
     evaluation_timeout: Seconds = Field(60.0, description="s for judging one window; then it gets a result with status error")
     report_timeout: Seconds = Field(120.0, description="s that one full report may take")
-    report_every: Annotated[int, Field(ge=0)] = Field(
-        0, description="a full report of every Nth window of a run, too; 0: drifted ones only"
-    )
+    report_every: Annotated[int, Field(ge=0)] = Field(0, description="a full report of every Nth window of a run too; 0: drifted ones only")
     archive: bool = Field(True, description="keep the judged rows of each window, so that a full report of it can be made later")
     workspace: bool = Field(True, description="keep a snapshot of each window in a workspace that Evidently's pages open")
     reports_max_age: AgeMs = Field("30d", validate_default=True)

@@ -163,19 +163,24 @@ def evidently_snapshot(window: WindowData, spec: ModelSpec, profile: ReferencePr
 
     Columns that could not be judged are left out. ``Snapshot.dict()`` is what stock ``ValueDrift`` metrics would give.
     """
+    return scored_snapshot(
+        window.frame.height,
+        spec,
+        columns,
+        timestamp=datetime.fromtimestamp(window.end_ms / 1000, UTC),
+        metadata={"model": window.model, "run": window.run, "spec_digest": window.spec_digest, "reference": profile.fingerprint},
+        name=f"{window.model} {window.run}",
+    )
+
+
+def scored_snapshot(rows: int, spec: ModelSpec, columns: Sequence[ColumnResult], **about: Any) -> Snapshot:
+    """A Snapshot of the columns that could be judged in a window of ``rows`` rows; ``about`` is what ``Report.run`` is told besides."""
     scored = {c.name: c for c in columns if c.status == "ok" and c.score is not None}
     metrics: list[Any] = [_metric(spec, name) for name in scored]
     features = [c.name for c in scored.values() if c.role == "feature"]
     if features:
         metrics.insert(0, ScoredColumnsCount(columns=features, drift_share=spec.drift.share))
-    dataset = ScoredDataset(window.frame.height, data_definition(spec), scored)
-    return Report(metrics, include_tests=True).run(
-        dataset,
-        None,
-        timestamp=datetime.fromtimestamp(window.end_ms / 1000, UTC),
-        metadata={"model": window.model, "run": window.run, "spec_digest": window.spec_digest, "reference": profile.fingerprint},
-        name=f"{window.model} {window.run}",
-    )
+    return Report(metrics, include_tests=True).run(ScoredDataset(rows, data_definition(spec), scored), None, **about)
 
 
 def _metric(spec: ModelSpec, name: str) -> ScoredValueDrift:
