@@ -7,28 +7,29 @@ from collections.abc import Sequence
 
 import polars as pl
 
-from config.spec import Column, ModelSpec
+from config.spec import ModelSpec
 from monitor.changes import category_changes, null_change, number_changes
+from monitor.columns import DATA_ERRORS, MISSING, ReadColumn, read_columns
 from monitor.outcome import window_result
 from monitor.reference import ColumnProfile, ReferenceProfile
-from monitor.statistics.profiles import CategoryProfile, NumericProfile, sample
+from monitor.statistics.profiles import CategoryProfile, NumericProfile
 from monitor.statistics.score import Score, category_score, choose_for_categories, choose_for_numbers, number_score, verdict
-from monitor.values import ValueMisfit, category_counts, conform, numbers
+from monitor.values import ValueMisfit
 from monitor.window import WindowData
 from schemas.result import ColumnResult, Role, Status, WindowResult
 
-DATA_ERRORS = (ValueError, TypeError, ArithmeticError, LookupError, pl.exceptions.PolarsError)
 Judged = tuple[Score, int, tuple[str, ...]]  # the score, the values it is of, what changed
 
 
-def evaluate(window: WindowData, spec: ModelSpec, profile: ReferenceProfile) -> WindowResult:
+def evaluate(window: WindowData, spec: ModelSpec, profile: ReferenceProfile, given_up: str = "") -> WindowResult:
     """Judge a window. A column that cannot be judged gets status ``error`` with the reason; the others are judged all the same.
 
     Below ``spec.min_rows`` the status is ``insufficient_data``, for the window and its columns, and nothing has drifted.
+    ``given_up``, unless empty, is the reason why columns with a slow method are not judged.
     """
     enough = window.rows >= spec.min_rows
-    judged = list(spec.judged())
-    columns = tuple(_column(window, name, role, column, profile.columns[name], enough) for name, role, column in judged)
+    read = read_columns(window.frame, spec.columns)
+    columns = tuple(_column(window, name, role, read[name], profile.columns[name], enough, given_up) for name, role, _ in spec.judged())
     features = [c for c in columns if c.role == "feature" and c.status == "ok"]
     drifted = sum(c.drifted for c in features)
     share = drifted / len(features) if features else 0.0
@@ -51,10 +52,12 @@ def _status(window: WindowData, spec: ModelSpec, columns: Sequence[ColumnResult]
     return "ok", ""
 
 
-def _column(window: WindowData, name: str, role: Role, column: Column, profile: ColumnProfile, enough: bool) -> ColumnResult:
-    missing = name not in window.frame.columns
+def _column(
+    window: WindowData, name: str, role: Role, read: ReadColumn, profile: ColumnProfile, enough: bool, given_up: str
+) -> ColumnResult:
+    missing = read.raw is None
     nulls = window.nulls.get(name, window.rows if missing else 0)
-    rows = 0 if missing else window.frame.height - window.frame[name].null_count()
+    rows = 0 if read.raw is None else window.frame.height - read.raw.null_count()
 
     def result(status: Status, reason: str = "") -> ColumnResult:
         return ColumnResult(name, role, profile.kind, status, reason, rows=rows, nulls=nulls)
@@ -62,9 +65,11 @@ def _column(window: WindowData, name: str, role: Role, column: Column, profile: 
     if not enough:
         return result("insufficient_data")
     if missing:
-        return result("error", "no event of this window carried the column")
+        return result("error", MISSING)
+    if given_up and profile.method is not None and not profile.method.fast:
+        return result("error", f"{profile.method.display_name}: {given_up}")
     try:
-        score, values, changes = _judge(conform(window.frame[name], column), profile)
+        score, values, changes = _judge(read, profile)
     except ValueMisfit as error:
         return result("error", f"the column {error}")
     except DATA_ERRORS as error:
@@ -88,35 +93,29 @@ def _judged(plain: ColumnResult, score: Score, values: int, changes: tuple[str, 
     )
 
 
-def _judge(series: pl.Series, profile: ColumnProfile) -> Judged:
+def _judge(read: ReadColumn, profile: ColumnProfile) -> Judged:
     if isinstance(profile.fitted, NumericProfile):
-        return _judge_numbers(series, profile, profile.fitted)
-    return _judge_categories(series, profile, profile.fitted)
+        return _judge_numbers(read, profile, profile.fitted)
+    return _judge_categories(read, profile, profile.fitted)
 
 
-def _judge_numbers(series: pl.Series, profile: ColumnProfile, fitted: NumericProfile) -> Judged:
-    values = numbers(series)
-    _require(len(values), series)
-    found = sample(values)
+def _judge_numbers(read: ReadColumn, profile: ColumnProfile, fitted: NumericProfile) -> Judged:
+    found = read.sample
     method = profile.method or choose_for_numbers(fitted, found)
-    score = number_score(fitted, found, method) if method.fast else _stock(series, profile)
+    score = number_score(fitted, found, method) if method.fast else _stock(read.series, profile)
     judged = verdict(method, score, profile.threshold)
     return judged, found.size, number_changes(fitted.sample, found) if judged.drifted else ()
 
 
-def _judge_categories(series: pl.Series, profile: ColumnProfile, fitted: CategoryProfile) -> Judged:
-    found = category_counts(series)
+def _judge_categories(read: ReadColumn, profile: ColumnProfile, fitted: CategoryProfile) -> Judged:
+    found = read.counts
     size = sum(found.values())
-    _require(size, series)
+    if not size:
+        raise ValueError(f"no usable value: all {len(read.series)} rows are null or not finite")
     method = profile.method or choose_for_categories(fitted, found)
-    score = category_score(fitted, found, method) if method.fast else _stock(series, profile)
+    score = category_score(fitted, found, method) if method.fast else _stock(read.series, profile)
     judged = verdict(method, score, profile.threshold)
     return judged, size, category_changes(fitted, found) if judged.drifted else ()
-
-
-def _require(values: int, series: pl.Series) -> None:
-    if not values:
-        raise ValueError(f"no usable value: all {len(series)} rows are null or not finite")
 
 
 def _stock(series: pl.Series, profile: ColumnProfile) -> float:

@@ -1,0 +1,66 @@
+"""A column of a window or of a reference as the monitors see it: read once, whatever many of them ask for."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import cached_property
+
+import polars as pl
+
+from config.spec import Column
+from monitor.statistics.profiles import Sample, sample
+from monitor.values import Counts, Numbers, category_counts, conform, judged_kind, numbers
+
+DATA_ERRORS = (ValueError, TypeError, ArithmeticError, LookupError, pl.exceptions.PolarsError)
+MISSING = "no event of this window carried the column"
+
+
+class ReadColumn:
+    """One column: its values as the spec's type, sorted or counted when somebody first asks for that.
+
+    Every property may raise one of ``DATA_ERRORS``, or ``ValueMisfit`` where the values are not of the spec's type.
+    """
+
+    def __init__(self, raw: pl.Series | None, column: Column) -> None:
+        self.raw = raw
+        self.column = column
+        self.kind = judged_kind(column)
+
+    @cached_property
+    def series(self) -> pl.Series:
+        """The column as the spec's type, nulls kept.
+
+        Raises:
+            LookupError: the window lacks the column.
+            ValueMisfit: its values are of another type.
+        """
+        if self.raw is None:
+            raise LookupError(MISSING)
+        return conform(self.raw, self.column)
+
+    @cached_property
+    def numbers(self) -> Numbers:
+        """The finite values of a numerical column, in row order."""
+        return numbers(self.series)
+
+    @cached_property
+    def sample(self) -> Sample:
+        """The finite values of a numerical column, sorted.
+
+        Raises:
+            ValueError: there is none.
+        """
+        if not len(self.numbers):
+            raise ValueError(f"no usable value: all {len(self.series)} rows are null or not finite")
+        return sample(self.numbers)
+
+    @cached_property
+    def counts(self) -> Counts:
+        """How often each value of a categorical column occurs, nulls and infinities left out; may be empty."""
+        return category_counts(self.series)
+
+
+def read_columns(frame: pl.DataFrame, columns: Mapping[str, Column]) -> dict[str, ReadColumn]:
+    """The spec's columns of a frame by name; one that the frame lacks is there, too, and says so when it is asked."""
+    present = set(frame.columns)
+    return {name: ReadColumn(frame[name] if name in present else None, column) for name, column in columns.items()}
