@@ -6,16 +6,16 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import BeforeValidator, ByteSize, Field, ValidationError, field_validator
+from pydantic import BeforeValidator, ByteSize, Field, PlainSerializer, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from config.durations import parse_ms
+from config.durations import parse_ms, show_ms
 from config.errors import SettingsError
 
 ROOT = Path(__file__).resolve().parent.parent
 Port = Annotated[int, Field(ge=1, le=65535)]
 Seconds = Annotated[float, Field(gt=0)]
-AgeMs = Annotated[int, BeforeValidator(parse_ms), Field(gt=0)]
+AgeMs = Annotated[int, BeforeValidator(parse_ms), Field(gt=0), PlainSerializer(show_ms, when_used="json")]  # as text, to be read back
 
 
 class Settings(BaseSettings):

@@ -52,8 +52,11 @@ class World:
     readers: list[Reader] = field(default_factory=list)
 
     @classmethod
-    def make(cls, home: Path, bootstrap_servers: str, models: Iterable[str] = ("m",), **more: object) -> World:
-        """Write specs and references, make the topics."""
+    def make(
+        cls, home: Path, bootstrap_servers: str, models: Iterable[str] = ("m",), *,
+        spec: str = "", reference: pl.DataFrame | None = None, **more: object,
+    ) -> World:  # fmt: skip
+        """Write specs (``spec`` with each model's name for MODEL) and references, make the topics."""
         name = uuid.uuid4().hex[:8]
         topics = {
             f"{t}_topic": f"{t.replace('_', '-')}-{name}"
@@ -72,9 +75,9 @@ class World:
         (home / "specs").mkdir(parents=True)
         (home / "references").mkdir()
         for model in models:
-            (home / "specs" / f"{model}.yaml").write_text(SPEC.format(model=model))
-            reference = {"x": rng.normal(size=2000), "colour": rng.choice(["red", "blue"], 2000), "y": rng.normal(size=2000)}
-            pl.DataFrame(reference).write_parquet(home / "references" / f"{model}.parquet")
+            (home / "specs" / f"{model}.yaml").write_text(spec.replace("MODEL", model) if spec else SPEC.format(model=model))
+            drawn = {"x": rng.normal(size=2000), "colour": rng.choice(["red", "blue"], 2000), "y": rng.normal(size=2000)}
+            (pl.DataFrame(drawn) if reference is None else reference).write_parquet(home / "references" / f"{model}.parquet")
         ensure_topics(settings)
         return cls(settings, list(models))
 
@@ -84,7 +87,7 @@ class World:
 
     def environment(self) -> dict[str, str]:
         """The settings as environment variables."""
-        fields = {k: v for k, v in self.settings.model_dump().items() if v is not None}
+        fields = {k: v for k, v in self.settings.model_dump(mode="json").items() if v is not None}
         return {**os.environ, **{f"TIDEMARK_{k.upper()}": str(v) for k, v in fields.items()}}
 
     def start(self, **more: object) -> subprocess.Popen[bytes]:
