@@ -5,8 +5,6 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from scipy.stats import distributions
-from scipy.stats._stats_py import _attempt_exact_2kssamp  # type: ignore[attr-defined]  # a statistic's exact p-value: no public name
 
 from monitor.statistics.profiles import NumericProfile, Sample
 
@@ -44,6 +42,10 @@ def ks(reference: NumericProfile, window: Sample) -> float:
 
 
 def _ks_p_value(first: int, second: int, distance: float) -> float:
+    # Here: scipy.stats takes 2 s of CPU to import, and only references of up to 1,000 rows are judged by p-values.
+    from scipy.stats import distributions  # noqa: PLC0415
+    from scipy.stats._stats_py import _attempt_exact_2kssamp  # type: ignore[attr-defined]  # noqa: PLC0415  # no public name for it
+
     if max(first, second) <= EXACT_ROWS:
         exact, distance, p_value = _attempt_exact_2kssamp(first, second, math.gcd(first, second), distance, "two-sided")
         if exact:
