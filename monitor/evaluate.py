@@ -11,6 +11,7 @@ from config.spec import ModelSpec
 from monitor.changes import category_changes, null_change, number_changes
 from monitor.columns import DATA_ERRORS, MISSING, ReadColumn, read_columns
 from monitor.outcome import window_result
+from monitor.performance.judge import judge_performance
 from monitor.reference import ColumnProfile, ReferenceProfile
 from monitor.statistics.profiles import CategoryProfile, NumericProfile
 from monitor.statistics.score import Score, category_score, choose_for_categories, choose_for_numbers, number_score, verdict
@@ -39,6 +40,7 @@ def evaluate(window: WindowData, spec: ModelSpec, profile: ReferenceProfile, giv
         "drifted_columns": drifted,
         "drift_share": share,
         "drifted": bool(features) and share >= spec.drift.share,
+        "performance": judge_performance(window, spec, profile.performance),
     }
     return window_result(window, spec, status, reason, reference_fingerprint=profile.fingerprint, **verdict)
 

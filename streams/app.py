@@ -41,6 +41,7 @@ app = faust.App(
 )
 batches = app.channel(maxsize=4)
 closed_windows = app.channel(maxsize=64)
+slow_windows = app.channel(maxsize=64)  # of specs with a method that takes seconds: the others do not wait for them
 commands_topic = app.topic(settings().commands_topic, value_type=bytes, value_serializer="raw", key_serializer="raw", partitions=1)
 _running: dict[str, Worker] = {}
 
@@ -64,11 +65,15 @@ class Source(Service):  # type: ignore[misc]
         registry: CollectorRegistry = REGISTRY
         self.worker = Worker(settings(), registry)
         await asyncio.to_thread(self.worker.judge.load)
-        self.worker.on_closed = lambda partition, closed: closed_windows.put((partition, closed))
+        self.worker.on_closed = self._to_be_judged
         self.worker.on_fatal = fatal
         _running["worker"] = self.worker
         serve(registry, settings().bind, settings().worker_metrics_port)
         await self.worker.start()
+
+    async def _to_be_judged(self, partition: Partition, closed: ClosedWindow) -> None:
+        channel = slow_windows if self.worker.judge.slow(closed) else closed_windows
+        await channel.put((partition, closed))
 
     async def on_shutdown(self) -> None:
         """One last cut, then leave the group. The tasks above have ended by now."""
@@ -147,6 +152,14 @@ async def windows(stream: Any) -> None:
 @app.agent(closed_windows)  # type: ignore[untyped-decorator]
 async def verdicts(stream: Any) -> None:
     """Closed windows to results, off the event loop."""
+    async for item in stream:
+        partition, closed = item
+        await _judge(partition, closed)
+
+
+@app.agent(slow_windows)  # type: ignore[untyped-decorator]
+async def slow_verdicts(stream: Any) -> None:
+    """The same for windows that take seconds."""
     async for item in stream:
         partition, closed = item
         await _judge(partition, closed)

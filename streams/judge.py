@@ -13,9 +13,7 @@ import polars as pl
 from config.errors import TidemarkError
 from config.settings import Settings
 from config.spec import ModelSpec, read_specs
-from monitor.evaluate import evaluate
-from monitor.outcome import failed
-from monitor.reference import ReferenceProfile, load_reference
+from monitor.evaluation import Evaluator
 from monitor.window import WindowData
 from schemas.result import WindowResult
 from streams.windows.catalogue import Binding, Catalogue
@@ -39,7 +37,8 @@ class Judge:
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
         self.catalogue = Catalogue()
-        self._profiles: dict[str, ReferenceProfile] = {}
+        self.evaluator = Evaluator(settings.evaluation_timeout)
+        self._slow: dict[str, bool] = {}
 
     def load(self) -> list[Binding]:
         """Read every spec with its reference and make it current; returns the bindings.
@@ -48,16 +47,30 @@ class Judge:
             SpecError, ReferenceDataError: a spec or its reference cannot be used; nothing has changed then.
         """
         loaded = [
-            (spec, load_reference(spec, self.settings.under_home(str(spec.reference)))) for spec in read_specs(self.settings).values()
+            (spec, self.evaluator.load(spec, self.settings.under_home(str(spec.reference)))) for spec in read_specs(self.settings).values()
         ]
         bindings = []
-        for spec, profile in loaded:
-            binding = Binding(spec, profile.fingerprint)
-            self._profiles[binding.digest] = profile
-            self._keep(spec, profile.fingerprint)
+        for spec, reference in loaded:
+            binding = Binding(spec, reference.fingerprint)
+            self._slow[binding.digest] = reference.slow
+            self._keep(spec, reference.fingerprint)
             self.catalogue.add(binding)
             bindings.append(binding)
         return bindings
+
+    def prepare(self) -> None:
+        """Load the references of bindings that came with a restored partition. One that is gone costs its windows, which say so."""
+        for binding in self.catalogue.bindings:
+            if binding.digest not in self._slow:
+                try:
+                    self._slow[binding.digest] = self.evaluator.load(binding.spec, self.reference_path(binding)).slow
+                except TidemarkError as error:
+                    logger.error("windows of %s that were opened by an earlier spec cannot be judged: %s", binding.spec.model, error)
+                    self._slow[binding.digest] = False
+
+    def slow(self, closed: ClosedWindow) -> bool:
+        """True when judging the window takes a slow method."""
+        return self._slow.get(closed.window.id.digest, False)
 
     def reference_path(self, binding: Binding) -> Path:
         """Where the reference of a binding is kept."""
@@ -86,22 +99,10 @@ class Judge:
         )
 
     def judge(self, closed: ClosedWindow, partition: int) -> tuple[WindowData, WindowResult]:
-        """The window's data and its result. What fails becomes a result with status ``error``: the stream goes on."""
+        """The window's data and its result; what fails is a result with status ``error``. From one thread for each value of ``slow``."""
         data = self.data(closed, partition)
-        spec = self.catalogue[data.spec_digest].spec
-        try:
-            result = evaluate(data, spec, self._profile(data.spec_digest))
-        except Exception as error:
-            logger.exception("window %s of %s could not be judged", closed.window.id, data.model)
-            reason = error.message if isinstance(error, TidemarkError) else f"{type(error).__name__}: {error}"
-            result = failed(data, spec, reason)
-        return data, result
-
-    def _profile(self, digest: str) -> ReferenceProfile:
-        if digest not in self._profiles:
-            binding = self.catalogue[digest]
-            self._profiles[digest] = load_reference(binding.spec, self.reference_path(binding))
-        return self._profiles[digest]
+        binding = self.catalogue[data.spec_digest]
+        return data, self.evaluator.judge(data, binding.spec, self.reference_path(binding), self.slow(closed))
 
     def _keep(self, spec: ModelSpec, fingerprint: str) -> None:
         kept = self.reference_path(Binding(spec, fingerprint))

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass
 
 from confluent_kafka import Consumer, TopicPartition
 
+from config.errors import TidemarkError
 from config.settings import Settings
 from schemas.result import WindowResult, decode_result
 
@@ -24,7 +26,7 @@ def last_results(settings: Settings, partition: int, timeout_s: float = 10.0) ->
     """For each model and kind of run its last drifted, last judged and last result on the partition, oldest first.
 
     Raises:
-        KafkaException: the broker does not answer.
+        KafkaException, TidemarkError: the broker does not answer, or not in time.
     """
     reader = Consumer(
         {
@@ -41,14 +43,14 @@ def last_results(settings: Settings, partition: int, timeout_s: float = 10.0) ->
         source = TopicPartition(settings.results_topic, partition)
         low, high = reader.get_watermark_offsets(source, timeout=timeout_s)
         reader.assign([TopicPartition(settings.results_topic, partition, max(low, high - TAIL_RECORDS))])
-        return _newest(reader) if high > low else []
+        return _newest(reader, time.monotonic() + timeout_s) if high > low else []
     finally:
         reader.close()
 
 
-def _newest(reader: Consumer) -> list[LastResult]:
+def _newest(reader: Consumer, deadline_s: float) -> list[LastResult]:
     kept: dict[tuple[str, str, str], LastResult] = {}
-    while True:
+    while time.monotonic() < deadline_s:
         for message in reader.consume(1000, 1.0):
             if message.error() is not None:  # the partition's end
                 return sorted(kept.values(), key=lambda k: (k.published_s, k.result.end_ms))
@@ -60,3 +62,4 @@ def _newest(reader: Consumer) -> list[LastResult]:
                 kept[*stream, "judged"] = last
             if result.drifted:
                 kept[*stream, "drifted"] = last
+    raise TidemarkError("the results topic cannot be read to its end in time", "look at the broker; the supervisor starts the worker anew")

@@ -9,8 +9,6 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
-import os
-import socket
 import time
 from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -37,6 +35,7 @@ from streams.transactions import Transactions, transactional_producer
 from streams.windows.batch import RawBatch
 from streams.windows.core import WindowCore
 from streams.windows.state import PartitionState, StreamId, WindowId
+from streams.worker_slot import WorkerSlot
 
 logger = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -55,8 +54,8 @@ class Worker:
         )
         self.core = WindowCore(self.judge.catalogue, settings.partitions, int(settings.future_tolerance * 1000), settings.max_open_runs)
         self.source = Source(settings, self._on_assigned, self._on_revoked, self._on_statistics)
-        name = f"{settings.group_id}-{socket.gethostname()}-{os.getpid()}"
-        self.producer = transactional_producer(settings, name, self._on_statistics)
+        self.slot = WorkerSlot(settings)
+        self.producer = transactional_producer(settings, self.slot.transactional_id, self._on_statistics)
         self.transactions = Transactions(settings, self.producer, self.source.consumer)
         self.cuts = Cuts(self.source, self.transactions, self.judge.catalogue, self.metrics)
         self.dead_letter_limit = DeadLetterLimit(settings.dead_letter_span, settings.dead_letter_share)
@@ -90,6 +89,8 @@ class Worker:
 
     async def stop(self) -> None:
         """One last cut, then leave the group."""
+        for restoring in self._restoring:  # their partitions go to another worker as they are
+            restoring.cancel()
         try:
             await self.cut()
         finally:
@@ -210,7 +211,7 @@ class Worker:
     async def _restore(self, partition: Partition) -> None:
         try:
             began = time.perf_counter()
-            restorer = Restorer(self.settings, self.source.consumer, self.judge.catalogue, lambda: partition.valid)
+            restorer = Restorer(self.settings, self.judge.catalogue, lambda: partition.valid)
             restored = await self.run_in("restore", restorer.restore, partition.number)
             if restored is None or not partition.valid:
                 return

@@ -77,6 +77,11 @@ class Catalogue:
         return digest in self._bindings
 
     @property
+    def bindings(self) -> list[Binding]:
+        """Every binding, current or not."""
+        return list(self._bindings.values())
+
+    @property
     def models(self) -> list[str]:
         """Models with a current spec."""
         return list(self._current)

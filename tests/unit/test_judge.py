@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -25,7 +26,7 @@ min_rows: 10
 
 
 @pytest.fixture
-def judge(tmp_path: Path) -> Judge:
+def judge(tmp_path: Path) -> Iterator[Judge]:
     (tmp_path / "specs").mkdir()
     (tmp_path / "specs" / "m.yaml").write_text(SPEC, encoding="utf-8")
     (tmp_path / "references").mkdir()
@@ -39,7 +40,8 @@ def judge(tmp_path: Path) -> Judge:
     pl.DataFrame(columns).write_parquet(tmp_path / "references" / "m.parquet")
     made = Judge(Settings(home=tmp_path, specs_dir=tmp_path / "specs", slack_webhook_file=None))
     made.load()
-    return made
+    yield made
+    made.evaluator.close()
 
 
 def closed(judge: Judge) -> ClosedWindow:
@@ -81,7 +83,9 @@ def test_a_window_that_cannot_be_judged_is_a_result(judge: Judge) -> None:
     again = Judge(judge.settings)
     again.catalogue.add(binding, current=False)
     judge.reference_path(binding).unlink()
+    again.prepare()
     _, result = again.judge(window, 0)
+    again.evaluator.close()
     assert result.status == "error"
     assert "no reference dataset" in result.reason
     assert result.rows == 40

@@ -1,0 +1,71 @@
+"""The evaluation process: fits references and judges windows for the process that started it, until that one is gone."""
+
+from __future__ import annotations
+
+import gc
+import logging
+import sys
+from collections import OrderedDict
+from pathlib import Path
+
+from config.errors import TidemarkError
+from config.spec import ModelSpec
+from monitor.children import serve
+from monitor.evaluate import evaluate
+from monitor.evaluation.tasks import Judge, Load, Loaded
+from monitor.outcome import failed
+from monitor.reference import ReferenceProfile, load_reference
+from schemas.result import WindowResult
+
+log = logging.getLogger(__name__)
+PROFILES = 64  # fitted references kept in memory; windows are mostly bound to the current one of their model
+
+
+class Evaluations:
+    """Judges windows by references that are fitted once each."""
+
+    def __init__(self) -> None:
+        self._profiles: OrderedDict[str, ReferenceProfile] = OrderedDict()
+
+    def answer(self, task: Load | Judge) -> Loaded | WindowResult | TidemarkError:
+        """What a task comes to. A window that cannot be judged has a result that says so: the stream goes on."""
+        return self._load(task) if isinstance(task, Load) else self._judge(task)
+
+    def _load(self, task: Load) -> Loaded | TidemarkError:
+        try:
+            profile = load_reference(task.spec, task.path)
+        except TidemarkError as error:
+            return error
+        self._keep(task.spec.digest(profile.fingerprint), profile)
+        return Loaded(profile.fingerprint, any(c.method is not None and not c.method.fast for c in profile.columns.values()))
+
+    def _judge(self, task: Judge) -> WindowResult:
+        window = task.data()
+        try:
+            return evaluate(window, task.spec, self._profile(window.spec_digest, task.spec, task.path), task.given_up)
+        except Exception as error:
+            log.exception("the window of %s from %d to %d could not be judged", window.model, window.start_ms, window.end_ms)
+            reason = error.message if isinstance(error, TidemarkError) else f"{type(error).__name__}: {error}"
+            return failed(window, task.spec, reason)
+
+    def _profile(self, digest: str, spec: ModelSpec, path: Path) -> ReferenceProfile:
+        if digest not in self._profiles:
+            self._keep(digest, load_reference(spec, path))
+        self._profiles.move_to_end(digest)
+        return self._profiles[digest]
+
+    def _keep(self, digest: str, profile: ReferenceProfile) -> None:
+        self._profiles[digest] = profile
+        while len(self._profiles) > PROFILES:
+            self._profiles.popitem(last=False)
+
+
+def main() -> None:
+    """Answer tasks; a second argument is how nice to be."""
+    logging.basicConfig(format="%(asctime)s %(levelname)s %(message)s")
+    gc.freeze()  # what importing made stays: no collection walks through it again
+    serve(Evaluations().answer, nice=int(sys.argv[2]) if len(sys.argv) > 2 else 0)
+
+
+if __name__ == "__main__":
+    main()
