@@ -11,6 +11,7 @@ from urllib.parse import quote
 
 Status = Literal["ok", "insufficient_data", "error"]
 Role = Literal["feature", "prediction", "target"]
+PerformanceKind = Literal["regression", "classification", "prob_classification"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,10 +49,13 @@ class TestResult:
 
 @dataclass(frozen=True, slots=True)
 class ColumnQuality:
-    """One column of a window, described. Shares are of the window's judged rows, 0 to 1; what a kind does not have is None.
+    """One column of a window, described. Shares are 0 to 1; what a kind of column does not have, or what has no values, is None.
 
-    ``new_categories`` are values that the reference never had, the most frequent first, at most 20; ``out_of_range_share`` is of numbers
-    beyond the reference's smallest and largest. ``quantiles`` are those of .05, .25, .5, .75 and .95.
+    ``rows`` are the judged rows with a value, infinities included; ``null_share`` is of all rows of the window, NaN counts as null.
+    ``new_categories`` are values that the reference never had, the most frequent first, at most 20, cut after 200 characters;
+    ``new_category_share`` is of ``rows``, as is ``out_of_range_share``: numbers beyond the reference's smallest and largest.
+    Mean, minimum and the like are of the finite numbers, ``deviation`` with n - 1; ``quantiles`` are those of .05, .25, .5, .75 and .95,
+    interpolated. ``status`` is ``error`` where the column's values are not of the spec's type; ``reason`` says what they are.
     """
 
     name: str
@@ -59,7 +63,7 @@ class ColumnQuality:
     kind: str
     rows: int
     null_share: float
-    distinct: int
+    distinct: int | None
     constant: bool
     new_categories: tuple[str, ...] = ()
     new_category_share: float | None = None
@@ -69,13 +73,16 @@ class ColumnQuality:
     mean: float | None = None
     deviation: float | None = None
     quantiles: tuple[float, ...] = ()
+    status: Status = "ok"
+    reason: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class DataQuality:
-    """A window's data, described: counts are of the judged rows (``WindowResult.sampled_rows``).
+    """A window's data, described: counts are of the judged rows (``WindowResult.sampled_rows``), over the features and the prediction.
 
-    ``duplicated_rows`` are those equal to an earlier row in all features; ``duplicated_columns`` those equal to an earlier column.
+    A target is left out of them, since it may not be known yet; it is described among ``columns``. ``duplicated_rows`` are those equal to
+    an earlier row, ``duplicated_columns`` those equal to an earlier column of the same type; a ``constant`` column has one value or none.
     """
 
     rows_with_nulls: int
@@ -84,6 +91,10 @@ class DataQuality:
     constant_columns: tuple[str, ...]
     duplicated_columns: tuple[str, ...]
     columns: tuple[ColumnQuality, ...]
+
+    def column(self, name: str) -> ColumnQuality | None:
+        """The description of one column."""
+        return next((c for c in self.columns if c.name == name), None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,13 +109,25 @@ class Measure:
 
 @dataclass(frozen=True, slots=True)
 class Performance:
-    """How well the model did on the window's rows whose target is known. ``status`` and ``reason`` as for a column."""
+    """How well the model did on the window's ``rows`` whose target and prediction are known. ``status`` as for a column.
 
-    kind: Literal["regression", "classification", "prob_classification"]
+    ``reason`` says why there are no measures, or with status ``ok`` why one of them is None or which rows are left out. ``confusion`` are
+    counts of rows: actual class down, predicted class across, in the order of ``classes``; where there are more classes than that, one
+    more row and column hold the rest. ``changes`` say from what to what the leading measures went, as texts.
+    """
+
+    kind: PerformanceKind
     rows: int
     status: Status
     reason: str = ""
     measures: tuple[Measure, ...] = ()
+    classes: tuple[str, ...] = ()
+    confusion: tuple[tuple[int, ...], ...] = ()
+    changes: tuple[str, ...] = ()
+
+    def measure(self, name: str, label: str = "") -> Measure | None:
+        """The measure of this name, of one class where ``label`` is given."""
+        return next((m for m in self.measures if m.name == name and m.label == label), None)
 
 
 @dataclass(frozen=True, slots=True)
