@@ -19,6 +19,14 @@ from config.settings import Settings
 Id = Annotated[str, Field(pattern=r"^[A-Za-z0-9_.-]{1,64}$")]
 # Written as text, such as 7d: a checkpoint keeps specs as JSON, where a bare number would be read back as seconds.
 DurationMs = Annotated[int, BeforeValidator(parse_ms), Field(ge=0), PlainSerializer(show_ms, when_used="json")]
+
+
+def label_text(label: object) -> object:
+    """A class label as text: YAML reads a bare 1 or true as a number or a boolean. What is no label stays for the checks that follow."""
+    return str(label) if isinstance(label, bool | int) else label
+
+
+Label = Annotated[str, BeforeValidator(label_text), Field(min_length=1)]
 AvroType = Literal["double", "long", "boolean", "string"]
 Kind = Literal["numerical", "categorical"]
 Monitor = Literal[
@@ -142,7 +150,9 @@ class ModelSpec(_Part):
     prediction: Output
     target: Output | None = None
     # Class label -> its probability's column in the reference dataset; on the wire a double per class.
-    probabilities: dict[str, str] = Field(default_factory=dict)
+    probabilities: dict[Label, str] = Field(default_factory=dict)
+    # The class that precision, recall and f1 are of, and that 0.5 decides on; without it 1 or True of two classes, else all alike (macro).
+    positive_class: Label | None = None
     window: Window
     min_rows: Annotated[int, Field(ge=1)] = 100
     max_rows: Annotated[int, Field(ge=100)] = 50_000
@@ -173,16 +183,40 @@ class ModelSpec(_Part):
                 continue
             if self.target is None:
                 raise ValueError(f"monitor {monitor} needs a target: set target, or take it out of monitors")
-            if monitor == "regression_performance" and {self.target.kind, self.prediction.kind} != {"numerical"}:
+            numbers = all(o.kind == "numerical" and o.type != "boolean" for o in (self.target, self.prediction))
+            if monitor == "regression_performance" and not numbers:
                 raise ValueError(f"monitor {monitor} needs a numerical target and prediction")
+            if monitor == "classification_performance":
+                self._labels_are_alike(self.target)
             if monitor == "prob_classification_performance" and len(self.probabilities) < 2:
                 raise ValueError(f"monitor {monitor} needs the column of each class: set probabilities, with two classes or more")
+        if self.target and self.target.type == "boolean" and (odd := self._class_names() - {"True", "False"}):
+            raise ValueError(f"the target is boolean: its classes are True and False, not {', '.join(sorted(odd))}")
+        if self.positive_class and self.probabilities and self.positive_class not in self.probabilities:
+            raise ValueError(f"positive_class {self.positive_class!r} is none of probabilities: {', '.join(self.probabilities)}")
+
+    def _labels_are_alike(self, target: Output) -> None:
+        if target.type != self.prediction.type:
+            raise ValueError(
+                f"monitor classification_performance compares labels: target is {target.type}, prediction is {self.prediction.type}; "
+                "give both one type, or use prob_classification_performance, which needs no predicted label"
+            )
+        if target.type == "double" and "numerical" in {target.kind, self.prediction.kind}:
+            raise ValueError("monitor classification_performance needs labels: set kind: categorical for target and prediction")
+
+    def _class_names(self) -> set[str]:
+        return {*self.probabilities, *([self.positive_class] if self.positive_class else [])}
 
     @property
     def columns(self) -> dict[str, Column]:
         """All judged columns by name: the features, then the prediction, then the target."""
         outputs = {o.column: o for o in (self.prediction, self.target) if o}
         return {**self.features, **outputs}
+
+    @property
+    def probability_columns(self) -> dict[str, Column]:
+        """The columns of the class probabilities by name, in the spec's order; no monitor of drift judges them."""
+        return {name: Column(type="double") for name in self.probabilities.values()}
 
     def judged(self) -> Iterator[tuple[str, Literal["feature", "prediction", "target"], Column]]:
         """``(name, role, column)`` of each column that the monitors of this spec judge; role is feature, prediction or target."""

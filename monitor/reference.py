@@ -12,6 +12,9 @@ import polars as pl
 
 from config.errors import ReferenceDataError
 from config.spec import Column, Kind, ModelSpec
+from monitor.performance.measures import NotUsable
+from monitor.performance.profile import PerformanceProfile, fit_performance
+from monitor.quality.describe import ReferenceQuality, describe_reference, wanted
 from monitor.statistics.methods import Method, chosen_method
 from monitor.statistics.profiles import CategoryProfile, NumericProfile, fit_counts, fit_numbers
 from monitor.values import ValueMisfit, category_counts, conform, judged_kind, numbers
@@ -49,6 +52,9 @@ class ReferenceProfile:
         fingerprint: 16 hex digits over names, types and values of the spec's columns in row order; the same for the same values,
             however the Parquet file encodes them.
         columns: the judged columns by name.
+        quality: the dataset described, where the spec asks for data quality or for tests.
+        types: the columns that were read, by name: the spec's, and those of its class probabilities.
+        performance: the model's own measures on the reference, one for each kind that the spec asks for.
     """
 
     path: Path
@@ -56,6 +62,8 @@ class ReferenceProfile:
     rows: int
     columns: Mapping[str, ColumnProfile]
     types: Mapping[str, Column]
+    quality: ReferenceQuality | None = None
+    performance: tuple[PerformanceProfile, ...] = ()
 
     def frame(self) -> pl.DataFrame:
         """The spec's columns of the reference, read again from the file, for full reports.
@@ -77,14 +85,35 @@ def load_reference(spec: ModelSpec, path: Path) -> ReferenceProfile:
 
     Raises:
         ReferenceDataError: the file is missing or no Parquet, lacks a column of the spec, holds another type, has fewer than 2 rows,
-            or a judged column has no usable value.
+            a judged column has no usable value, or class probabilities are none.
         SpecError: the spec names an unknown drift method, or one that is not for its column.
     """
     kinds = {name: judged_kind(column) for name, _, column in spec.judged()}
     methods = {name: _method(spec, name, kind) for name, kind in kinds.items()}
-    frame = _read(path, spec.columns)
+    types = {**spec.columns, **spec.probability_columns}
+    frame = _read(path, types)
     columns = {name: _fit(path, spec, frame[name], kind, methods[name]) for name, kind in kinds.items()}
-    return ReferenceProfile(path, _fingerprint(frame), frame.height, MappingProxyType(columns), MappingProxyType(spec.columns))
+    performance = _performance(path, spec, frame)
+    quality = describe_reference(spec, frame) if wanted(spec) else None
+    return ReferenceProfile(
+        path,
+        _fingerprint(frame),
+        frame.height,
+        MappingProxyType(columns),
+        MappingProxyType(types),
+        performance=performance,
+        quality=quality,
+    )
+
+
+def _performance(path: Path, spec: ModelSpec, frame: pl.DataFrame) -> tuple[PerformanceProfile, ...]:
+    try:
+        return fit_performance(spec, frame)
+    except NotUsable as error:
+        raise ReferenceDataError(
+            f"{path}: the model's performance cannot be measured: {error}",
+            "correct the reference's target, prediction and probabilities, or take the monitor out of the spec",
+        ) from error
 
 
 def _method(spec: ModelSpec, name: str, kind: Kind) -> Method | None:
