@@ -1,7 +1,7 @@
 """The worker without Faust: what is done with batches, closed windows, cuts and silence. Faust's services and agents call these.
 
-Threads: ``source`` polls the consumer, ``core`` alone touches partitions' states, ``judge`` makes verdicts, ``commit`` writes transactions,
-``restore`` brings partitions back, ``aux`` asks the broker. The event loop only hands on.
+Threads: ``source`` polls the consumer, ``core`` alone touches partitions' states, ``judge`` and ``slow`` wait for verdicts, ``commit``
+writes transactions, ``restore`` brings partitions back, ``aux`` asks the broker. The event loop only hands on.
 """
 
 from __future__ import annotations
@@ -63,7 +63,9 @@ class Worker:
         self.reports = ReportProcess(settings, self.metrics.report)
         self.wake = asyncio.Event()  # results wait for a cut
         self.progress_s = time.monotonic()
-        self._threads = {n: ThreadPoolExecutor(1, thread_name_prefix=n) for n in ("source", "core", "judge", "commit", "restore", "aux")}
+        self._threads = {
+            n: ThreadPoolExecutor(1, thread_name_prefix=n) for n in ("source", "core", "judge", "slow", "commit", "restore", "aux")
+        }
         self._cutting = asyncio.Lock()
         self._loop = asyncio.get_running_loop()
         self._restoring: set[asyncio.Task[None]] = set()
@@ -95,6 +97,7 @@ class Worker:
             await self.cut()
         finally:
             await self.run_in("source", self.source.close)
+            self.judge.evaluator.close()
             self.reports.close()
             for thread in self._threads.values():
                 thread.shutdown(wait=False, cancel_futures=True)
@@ -169,7 +172,8 @@ class Worker:
         if not partition.valid:
             return
         began = time.perf_counter()
-        data, result = await self.run_in("judge", self.judge.judge, closed, partition.number)
+        thread = "slow" if self.judge.slow(closed) else "judge"
+        data, result = await self.run_in(thread, self.judge.judge, closed, partition.number)
         if not partition.valid:  # revoked or reset meanwhile: whoever restores it judges again
             return
         partition.results[closed.window.id] = result
@@ -217,6 +221,7 @@ class Worker:
                 return
             for last in await self.run_in("restore", last_results, self.settings, partition.number):
                 self.metrics.show_result(last.result, last.published_s)
+            await self.run_in("restore", self.judge.prepare)
             await self.run_in("core", self._adopt, partition, restored)
             self.metrics.restore(time.perf_counter() - began)
             state = restored.state
