@@ -15,6 +15,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSeriali
 from config.durations import UNIT_MS, parse_ms, show_ms
 from config.errors import SpecError
 from config.settings import Settings
+from config.suite import COLUMN_TESTS, TestSpec
 
 Id = Annotated[str, Field(pattern=r"^[A-Za-z0-9_.-]{1,64}$")]
 # Written as text, such as 7d: a checkpoint keeps specs as JSON, where a bare number would be read back as seconds.
@@ -37,16 +38,6 @@ Monitor = Literal[
     "regression_performance",
     "classification_performance",
     "prob_classification_performance",
-]
-TestName = Literal[
-    "data_stability",
-    "drifted_columns",
-    "drifted_columns_share",
-    "columns_with_nulls",
-    "rows_with_nulls",
-    "constant_columns",
-    "duplicated_rows",
-    "duplicated_columns",
 ]
 WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
 
@@ -124,21 +115,6 @@ class Drift(_Part):
     columns: dict[str, ColumnDrift] = Field(default_factory=dict)
 
 
-class TestSpec(_Part):
-    """One test of the suite that each window goes through. Bounds are on the value that the test is named after; without any,
-    the reference's own value gives them, as in Evidently.
-    """
-
-    __test__ = False  # not a pytest class
-
-    test: TestName
-    eq: float | None = None
-    gt: float | None = None
-    gte: float | None = None
-    lt: float | None = None
-    lte: float | None = None
-
-
 class ModelSpec(_Part):
     """A model as Tidemark sees it. Paths are relative to ``TIDEMARK_HOME``."""
 
@@ -175,7 +151,26 @@ class ModelSpec(_Part):
         if "target_drift" in self.monitors and self.target is None:
             raise ValueError("monitor target_drift needs a target: set target, or take it out of monitors")
         self._performance_has_its_columns()
+        self._tests_have_their_columns(known)
         return self
+
+    def _tests_have_their_columns(self, known: list[str]) -> None:
+        seen: dict[str, set[str]] = {}
+        for test in self.tests:
+            if test.test in ("drifted_columns", "drifted_columns_share") and "data_drift" not in self.monitors:
+                raise ValueError(f"test {test.test} needs monitor data_drift: add it to monitors")
+            for name in test.columns:
+                if name not in self.columns:
+                    raise ValueError(
+                        f"test {test.test} names {name!r}, which is no column of this model; its columns are {', '.join(known)}"
+                    )
+                kind = "categorical" if self.columns[name].type == "boolean" else self.columns[name].kind
+                if kind not in COLUMN_TESTS[test.test]:
+                    raise ValueError(f"test {test.test} is not for column {name!r}, which is {kind}")
+            before, now = seen.setdefault(test.test, set()), set(test.columns) or {"", *self.columns}
+            if before & now:
+                raise ValueError(f"tests lists {test.test} twice for the same columns: keep one of them")
+            before |= now
 
     def _performance_has_its_columns(self) -> None:
         for monitor in self.monitors:
