@@ -24,7 +24,8 @@ from streams.topics import ensure_topics
 from streams.worker import MIN_CUT_SPACING_S, Worker
 
 logger = logging.getLogger(__name__)
-BROKER_LIMIT_S = 20.0  # without an answer of any broker; then the process ends, and its supervisor starts it anew
+BROKER_LIMIT_S = 12.0  # without an answer of any broker; then the process ends, and its supervisor starts it anew
+BROKER_LOOK_S = 2.0  # between two looks; with the 3 s that one may take, the process is gone within 30 s of the last answer
 END_LIMIT_S = 12.0  # for an orderly end after a fatal error
 
 # A group of its own for each process: every worker gets every command, and none waits for a dead one's session to end.
@@ -113,7 +114,9 @@ class Source(Service):  # type: ignore[misc]
             lags = await self.worker.run_in("aux", self.worker.lag)
             for partition, lag in lags.items():
                 self.worker.metrics.set_lag(partition, lag, lag)
-            if any(lags.values()) and time.monotonic() - self.worker.progress_s > settings().stall_timeout:
+            if not any(lags.values()):
+                self.worker.progress_s = time.monotonic()  # waiting for records is no stall, however long it takes
+            elif time.monotonic() - self.worker.progress_s > settings().stall_timeout:
                 raise TidemarkError(
                     f"lag of {sum(lags.values())} records and no progress for {settings().stall_timeout:.0f} s", "see the log above"
                 )
@@ -126,7 +129,7 @@ class Source(Service):  # type: ignore[misc]
         heard_s = time.monotonic()
         try:
             while not self.should_stop:
-                await self.sleep(5.0)
+                await self.sleep(BROKER_LOOK_S)
                 try:
                     await asyncio.to_thread(self.worker.check_broker)
                     heard_s = time.monotonic()

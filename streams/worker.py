@@ -243,6 +243,7 @@ class Worker:
         self.transactions.offsets[partition.number] = restored.chunk_offsets
         partition.queued_position = restored.state.position
         partition.state = restored.state
+        self.progress_s = time.monotonic()  # its lag begins to count now, though this worker may have had nothing to do for hours
 
     def adopt_specs(self) -> None:
         """Let the current specs hold from the next boundary of each stream on. On the core's thread."""
@@ -294,7 +295,7 @@ class Worker:
             TidemarkError: the topic has another number of partitions than before.
         """
         topic = self.settings.predictions_topic
-        found = self.source.consumer.list_topics(topic, timeout=5).topics[topic]
+        found = self.source.consumer.list_topics(topic, timeout=3).topics[topic]
         if found.error is None and len(found.partitions) != self.settings.partitions:
             text = f"topic {topic} has {len(found.partitions)} partitions now, {self.settings.partitions} before: keys have moved"
             raise TidemarkError(text, "growing is a migration: make a new topic, drain this one, and set TIDEMARK_PREDICTIONS_TOPIC")
