@@ -108,9 +108,16 @@ class Source(Service):  # type: ignore[misc]
 
     @Service.timer(1.0)  # type: ignore[untyped-decorator]
     async def silence(self) -> None:
-        """Close what silence has made due, and show the lag."""
+        """Close what silence has made due."""
         try:
             await self.worker.look_for_silence()
+        except Exception as error:  # noqa: BLE001
+            await fatal(error)
+
+    @Service.timer(1.0)  # type: ignore[untyped-decorator]
+    async def watch_progress(self) -> None:
+        """Show the lag, and end the worker when it makes no progress. Waits for none of the threads that may hang."""
+        try:
             lags = await self.worker.run_in("aux", self.worker.lag)
             for partition, lag in lags.items():
                 self.worker.metrics.set_lag(partition, lag, lag)
