@@ -27,7 +27,7 @@ TestName = Literal[
     "mean_stability",
 ]
 # Tests of one column after the other, and the kind of column they are of.
-COLUMN_TESTS: dict[str, tuple[str, ...]] = {
+COLUMN_TESTS: dict[TestName, tuple[str, ...]] = {
     "null_share": ("numerical", "categorical"),
     "out_of_range_share": ("numerical",),
     "new_category_share": ("categorical",),

@@ -15,6 +15,7 @@ from monitor.performance.judge import judge_performance
 from monitor.reference import ColumnProfile, ReferenceProfile
 from monitor.statistics.profiles import CategoryProfile, NumericProfile
 from monitor.statistics.score import Score, category_score, choose_for_categories, choose_for_numbers, number_score, verdict
+from monitor.suites import judge_quality
 from monitor.values import ValueMisfit
 from monitor.window import WindowData
 from schemas.result import ColumnResult, Role, Status, WindowResult
@@ -35,11 +36,14 @@ def evaluate(window: WindowData, spec: ModelSpec, profile: ReferenceProfile, giv
     drifted = sum(c.drifted for c in features)
     share = drifted / len(features) if features else 0.0
     status, reason = _status(window, spec, columns)
+    quality, tests = judge_quality(window, spec, read, profile.quality, columns)
     verdict = {
         "columns": columns,
         "drifted_columns": drifted,
         "drift_share": share,
         "drifted": bool(features) and share >= spec.drift.share,
+        "quality": quality,
+        "tests": tests,
         "performance": judge_performance(window, spec, profile.performance),
     }
     return window_result(window, spec, status, reason, reference_fingerprint=profile.fingerprint, **verdict)
