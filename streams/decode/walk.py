@@ -1,0 +1,71 @@
+"""Reads the bodies of many records of one schema to columns, and tells which records are whole."""
+
+from __future__ import annotations
+
+import numpy as np
+import polars as pl
+import pyarrow as pa
+from polars.exceptions import ComputeError
+
+from streams.decode import columns
+from streams.decode.buffer import Buffer, IntArray
+from streams.decode.cursor import BoolArray, Cursor, Present
+from streams.decode.layout import EventLayout, Scalar
+
+
+def read_columns(layout: EventLayout, buffer: Buffer, starts: IntArray, ends: IntArray) -> tuple[pl.DataFrame, BoolArray]:
+    """The columns of the whole records, and which of the records, of shape (records,), are whole: exactly one body and all of it.
+
+    ``starts`` and ``ends`` say where in the buffer each body lies. What a record's own bytes say never changes another's row.
+    """
+    buffer.reach(10 * len(layout.scalars) + 512)  # a number has at most ten bytes; a text's column is loaded as wide as its longest
+    cursor = Cursor(buffer, starts, ends)
+    found: dict[str, pa.Array] = {}
+    for scalar in layout.scalars:
+        column = _read(cursor, scalar)
+        if scalar.column is not None:
+            found[scalar.column] = column
+    whole = cursor.whole
+    frame = pl.from_arrow(pa.RecordBatch.from_arrays([found[c] for c in layout.columns], names=layout.columns))
+    assert isinstance(frame, pl.DataFrame)
+    if not whole.all():
+        frame = frame.filter(pl.Series(whole))
+    frame, readable = _texts(frame)
+    whole[whole] = readable
+    return frame, whole
+
+
+def _read(cursor: Cursor, scalar: Scalar) -> pa.Array:
+    present: Present = None if scalar.value_branch is None else cursor.branch(scalar.value_branch)
+    if scalar.kind == "string":
+        return columns.texts(cursor.buffer, *cursor.text(present), present)
+    if scalar.kind == "boolean":
+        return columns.booleans(cursor.boolean(present), present)
+    if scalar.kind == "int":
+        return columns.numbers(pa.int32(), cursor.integer(32, present).astype(np.int32), present)
+    if scalar.kind == "long":
+        return columns.numbers(pa.int64(), cursor.integer(64, present), present)
+    if scalar.kind == "float":
+        return columns.numbers(pa.float32(), cursor.fixed("<f4", present), present)
+    return columns.numbers(pa.float64(), cursor.fixed("<f8", present), present)
+
+
+def _texts(frame: pl.DataFrame) -> tuple[pl.DataFrame, BoolArray]:
+    """The frame with its columns of bytes as strings, without the rows in which one is not UTF-8; and which rows stay."""
+    unseen = [name for name, dtype in frame.schema.items() if dtype == pl.Binary]
+    everything = np.ones(frame.height, dtype=np.bool_)
+    try:
+        return (frame.with_columns(pl.col(unseen).cast(pl.String)) if unseen else frame), everything
+    except ComputeError:  # it does not say where
+        readable = everything
+    for name in unseen:
+        readable &= np.array([value is None or value.isascii() or _is_utf8(value) for value in frame[name].to_list()], dtype=np.bool_)
+    return frame.filter(pl.Series(readable)).with_columns(pl.col(unseen).cast(pl.String)), readable
+
+
+def _is_utf8(text: bytes) -> bool:
+    try:
+        text.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
