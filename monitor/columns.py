@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from functools import cached_property
 
+import numpy as np
+import numpy.typing as npt
 import polars as pl
 
 from config.spec import Column
@@ -37,6 +39,29 @@ class ReadColumn:
         if self.raw is None:
             raise LookupError(MISSING)
         return conform(self.raw, self.column)
+
+    @cached_property
+    def missing(self) -> npt.NDArray[np.bool_] | None:
+        """True for each row without a value (null or NaN), shape (rows,); None where every row has one.
+
+        Raises:
+            LookupError: the window lacks the column.
+        """
+        if self.raw is None:
+            raise LookupError(MISSING)
+        if self.raw.dtype.is_float():
+            mask = np.isnan(self.raw.to_numpy())  # a null becomes NaN
+            return mask if mask.any() else None
+        return self.raw.is_null().to_numpy() if self.raw.null_count() else None
+
+    @cached_property
+    def nulls(self) -> int:
+        """Rows without a value: nulls and NaN.
+
+        Raises:
+            LookupError: the window lacks the column.
+        """
+        return 0 if self.missing is None else int(np.count_nonzero(self.missing))
 
     @cached_property
     def numbers(self) -> Numbers:

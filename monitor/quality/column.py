@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import polars as pl
 
 from monitor.columns import DATA_ERRORS, ReadColumn
 from monitor.statistics.profiles import Sample
@@ -43,31 +42,21 @@ def describe_column(name: str, role: Role, read: ReadColumn, height: int, null_s
 
 
 def _undescribed(name: str, role: Role, read: ReadColumn, height: int, null_share: float, reason: str) -> ColumnQuality:
-    rows = height - nulls_of(read)
+    rows = height - read.nulls
     return ColumnQuality(name, role, read.kind, rows, null_share, None, constant=False, status="error", reason=reason)
-
-
-def nulls_of(read: ReadColumn) -> int:
-    """Nulls and NaN of a column that is there."""
-    assert read.raw is not None
-    nans = int(read.raw.is_nan().sum()) if read.raw.dtype.is_float() else 0
-    return read.raw.null_count() + nans
 
 
 def infinities(read: ReadColumn) -> dict[Category, int]:
     """How often each infinity occurs. Drift leaves them out; Evidently's own descriptions count them as values."""
-    if read.column.type != "double" or read.series.is_empty():
+    if read.column.type != "double":
         return {}
-    found = read.series.filter(read.series.is_infinite())
-    below = int((found < 0).sum())
-    return {value: n for value, n in ((float("inf"), len(found) - below), (float("-inf"), below)) if n}
+    values = read.series.to_numpy()
+    return {value: n for value in (float("inf"), float("-inf")) if (n := int(np.count_nonzero(values == value)))}
 
 
 def _numbers(read: ReadColumn, expected: Expected) -> dict[str, Any]:
-    if len(read.numbers) == len(read.series):
-        return {"rows": len(read.numbers), **_of_sample(read.sample, {}, expected)} if len(read.numbers) else {"rows": 0, "distinct": 0}
-    infinite = infinities(read)
-    rows = len(read.numbers) + sum(infinite.values())
+    rows = len(read.series) - read.nulls
+    infinite = infinities(read) if rows > len(read.numbers) else {}
     if not len(read.numbers):
         outside = 1.0 if infinite and expected.minimum is not None else None
         return {"rows": rows, "distinct": len(infinite), "out_of_range_share": outside}
@@ -117,9 +106,3 @@ def _categories(read: ReadColumn, expected: Expected) -> dict[str, Any]:
 
 def _cut(text: str) -> str:
     return text if len(text) <= MAX_NAME else f"{text[: MAX_NAME - 1]}…"
-
-
-def known_nulls(raw: pl.Series) -> pl.Series:
-    """True where a column has no value; NaN is none."""
-    missing = raw.is_null()
-    return missing | raw.is_nan().fill_null(value=True) if raw.dtype.is_float() else missing

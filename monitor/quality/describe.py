@@ -9,7 +9,7 @@ import polars as pl
 
 from config.spec import ModelSpec
 from monitor.columns import ReadColumn, read_columns
-from monitor.quality.column import Expected, describe_column, nulls_of
+from monitor.quality.column import Expected, describe_column
 from monitor.quality.table import duplicated_columns, duplicated_rows, rows_with_nulls
 from monitor.window import WindowData
 from schemas.result import ColumnQuality, DataQuality, Role
@@ -49,7 +49,7 @@ def describe_window(window: WindowData, spec: ModelSpec, read: Mapping[str, Read
 def describe_reference(spec: ModelSpec, frame: pl.DataFrame) -> ReferenceQuality:
     """Describe a reference dataset; its columns have the spec's types."""
     read, roles = read_columns(frame, spec.columns), described_columns(spec)
-    shares = {name: nulls_of(column) / frame.height for name, column in read.items()}
+    shares = {name: column.nulls / frame.height for name, column in read.items()}
     data = _describe(roles, read, frame.height, shares, {})
     columns = {c.name: c for c in data.columns}
     return ReferenceQuality(frame.height, data, columns, {name: _expected(read[name], columns[name]) for name in roles})
@@ -69,8 +69,8 @@ def _null_share(window: WindowData, name: str, read: ReadColumn) -> float:
     if not height:
         return 0.0
     if window.exact or name not in window.nulls:
-        return nulls_of(read) / height
-    return min(window.nulls[name] / window.rows + (nulls_of(read) - read.raw.null_count()) / height, 1.0)
+        return read.nulls / height
+    return min(window.nulls[name] / window.rows + (read.nulls - read.raw.null_count()) / height, 1.0)
 
 
 def _describe(

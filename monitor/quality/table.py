@@ -4,36 +4,34 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+import numpy as np
 import polars as pl
 
 from monitor.columns import ReadColumn
-from monitor.quality.column import known_nulls
 from schemas.result import ColumnQuality
 
 
 def rows_with_nulls(read: Mapping[str, ReadColumn], described: Sequence[ColumnQuality], height: int) -> int:
     """Rows without a value in one of the described columns or more; all of them where a column is not there at all."""
-    gaps = [read[c.name].raw for c in described if c.rows < height]
-    masks = [known_nulls(raw) for raw in gaps if raw is not None]
-    if len(masks) < len(gaps):
+    columns = [read[c.name] for c in described]
+    if any(column.raw is None for column in columns):
         return height
-    if not masks:
-        return 0
-    return int(pl.DataFrame({str(i): mask for i, mask in enumerate(masks)}).select(pl.any_horizontal(pl.all()).sum()).item())
+    anywhere = np.zeros(height, dtype=np.bool_)
+    for column in columns:
+        if column.missing is not None:
+            anywhere |= column.missing
+    return int(np.count_nonzero(anywhere))
 
 
 def duplicated_rows(read: Mapping[str, ReadColumn], described: Sequence[ColumnQuality], height: int) -> int:
     """Rows equal to an earlier one in all described columns; nulls and NaN are equal to each other, as in pandas.
 
-    A column whose values are all different rules them out, and so do columns that can hold no values which can be compared.
+    A column whose values are all different rules them out.
     """
     if not height or any(c.distinct == height for c in described):
         return 0
-    columns = [raw for c in described if (raw := read[c.name].raw) is not None and not raw.dtype.is_nested()]
-    if not columns:
-        return height - 1 if described else 0
-    alike = [raw.fill_nan(None) if raw.dtype.is_float() else raw for raw in columns]
-    return height - pl.DataFrame({str(i): raw for i, raw in enumerate(alike)}).n_unique()
+    alike = {c.name: _comparable(read[c.name], raw) for c in described if (raw := read[c.name].raw) is not None}
+    return height - pl.DataFrame(alike).n_unique() if alike else height - 1
 
 
 def duplicated_columns(read: Mapping[str, ReadColumn], described: Sequence[ColumnQuality]) -> tuple[str, ...]:
@@ -60,8 +58,9 @@ def _marks(read: ReadColumn, column: ColumnQuality) -> object:
 def _equal(first: ReadColumn, second: ReadColumn) -> bool:
     if first.raw is None or second.raw is None:
         return True  # both are null in every row: their marks are equal
-    return _values(first.series).equals(_values(second.series), check_names=False)
+    return _comparable(first, first.series).equals(_comparable(second, second.series), check_names=False)
 
 
-def _values(series: pl.Series) -> pl.Series:
-    return series.fill_nan(None) if series.dtype == pl.Float64 else series
+def _comparable(read: ReadColumn, series: pl.Series) -> pl.Series:
+    """The series with NaN as null."""
+    return series.fill_nan(None) if series.dtype.is_float() and read.nulls > series.null_count() else series
