@@ -1,58 +1,100 @@
-"""The report process: makes one report after another for the process that started it, until that one is gone."""
+"""The report process: does one job after another for the process that started it, until that one is gone."""
 
 from __future__ import annotations
 
 import os
 import signal
 import sys
-from dataclasses import dataclass
+import time
 from multiprocessing.connection import Connection
-from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
-from config.spec import ModelSpec
+from config.settings import Settings
+from monitor.reports.archive import write_sample
+from monitor.reports.jobs import Job, Record, Render
 from monitor.reports.paths import Summary, write_report
-from monitor.window import WindowData
-from schemas.result import WindowResult
+from monitor.reports.retention import Limit, report_is_pending, retain
+
+if TYPE_CHECKING:
+    from monitor.workspace.store import SnapshotStore
 
 
-@dataclass(frozen=True, slots=True)
-class Job:
-    """One report to make, and the file it goes to."""
+class Maker:
+    """Does the jobs of one installation. Evidently (seconds, and 270 MB) is imported by the first job that needs it."""
 
-    window: WindowData
-    spec: ModelSpec
-    reference_path: Path
-    result: WindowResult
-    path: Path
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._store: SnapshotStore | None = None
 
+    def do(self, job: Job) -> str:
+        """Do one job; returns the empty string, or what failed."""
+        if isinstance(job, Record):
+            return "; ".join(text for text in (_tried(self._archive, job), _tried(self._snapshot, job)) if text)
+        return _tried(self._render, job) if isinstance(job, Render) else _tried(self._retain)
 
-def make(job: Job) -> str:
-    """Make one report; returns the empty string, or what failed."""
-    if not job.reference_path.is_file():
-        return f"its reference dataset {job.reference_path.name} is not there any more"
-    from monitor.reports.render import full_report  # noqa: PLC0415  # imports Evidently: seconds, and 270 MB
+    def _archive(self, job: Record) -> None:
+        if self._settings.archive and job.window is not None:
+            write_sample(self._settings.home, job.window, job.spec, job.reference_path, job.result)
 
-    try:
+    def _snapshot(self, job: Record) -> None:
+        if not self._settings.workspace:
+            return
+        if self._store is None:
+            from monitor.workspace.store import SnapshotStore  # noqa: PLC0415  # imports Evidently
+
+            self._store = SnapshotStore(self._settings.under_home("workspace"))
+        self._store.add(job.result, job.spec)
+
+    def _render(self, job: Render) -> None:
+        if not job.reference_path.is_file():
+            raise FileNotFoundError(f"its reference dataset {job.reference_path.name} is not there any more")
+        from monitor.reports.render import full_report  # noqa: PLC0415  # imports Evidently
+
         html = full_report(job.window, job.spec, job.reference_path, job.result)
         write_report(job.path, html, Summary.of(job.result, "full"))
+
+    def _retain(self) -> None:
+        now_ns, settings = time.time_ns(), self._settings
+        reports, archive, workspace = limits(settings)
+        retain(reports, now_ns, lambda path: report_is_pending(path, now_ns))
+        retain(archive, now_ns)
+        retain(workspace, now_ns)
+        if self._store is not None:
+            self._store.remove_empty_projects(now_ns / 1e9)
+
+
+def limits(settings: Settings) -> tuple[Limit, Limit, Limit]:
+    """What is kept of reports, samples and snapshots."""
+    return (
+        Limit(settings.under_home("reports"), ".html", settings.reports_max_age, settings.reports_max_bytes, (".json",)),
+        Limit(settings.under_home("archive"), ".parquet", settings.archive_max_age, settings.archive_max_bytes),
+        Limit(settings.under_home("workspace"), ".json", settings.workspace_max_age, settings.workspace_max_bytes, only_in="snapshots"),
+    )
+
+
+def _tried(call: Any, *arguments: Any) -> str:
+    try:
+        call(*arguments)
     except (KeyboardInterrupt, SystemExit, MemoryError):
         raise
+    except FileNotFoundError as error:
+        return str(error)
     except BaseException as error:  # noqa: BLE001  # handed back as text: one window's trouble must not end the process
         return f"{type(error).__name__}: {error}"
     return ""
 
 
 def main(fd: int) -> None:
-    """Answer jobs on the connection ``fd`` until it is closed."""
+    """Take the settings and then jobs from the connection ``fd``, answer each, until it is closed."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the process that started us; it closes the connection
     os.nice(10)  # plots must not take the processor from the stream
-    connection: Connection[str, Job] = Connection(fd)
-    while True:
-        try:
-            job = connection.recv()
-        except EOFError:
-            return
-        connection.send(make(job))
+    connection: Connection[str, Any] = Connection(fd)
+    try:
+        maker = Maker(connection.recv())
+        while True:
+            connection.send(maker.do(connection.recv()))
+    except (EOFError, ConnectionError):
+        return
 
 
 if __name__ == "__main__":

@@ -7,6 +7,7 @@ import os
 import re
 import tempfile
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -53,18 +54,31 @@ class Summary:
         return cls(result.model, result.run_kind, result.run, start, end, result.rows, result.drift_share, drifted, state)
 
 
-def write_atomically(path: Path, text: str) -> None:
-    """Write a file so that a reader sees all of the old one or all of the new one."""
+@contextmanager
+def part_beside(path: Path, folder: Path | None = None) -> Iterator[Path]:
+    """A file to write, which takes ``path``'s place when all is written: a reader sees all of the old file or all of the new one.
+
+    It lies in ``folder`` until then (on the same file system), by default in that of ``path``. When writing fails nothing is left.
+    """
+    folder = folder or path.parent
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, part = tempfile.mkstemp(dir=path.parent, prefix=".part-")
+    folder.mkdir(parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(dir=folder, prefix=".part-")
+    os.close(handle)
+    part = Path(name)
     try:
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            file.write(text)
-        Path(part).chmod(0o644)
-        Path(part).replace(path)
+        yield part
+        part.chmod(0o644)
+        part.replace(path)
     except BaseException:
-        Path(part).unlink(missing_ok=True)
+        part.unlink(missing_ok=True)
         raise
+
+
+def write_atomically(path: Path, text: str) -> None:
+    """Write a text file so that a reader sees all of the old one or all of the new one."""
+    with part_beside(path) as part:
+        part.write_text(text, encoding="utf-8")
 
 
 def write_report(path: Path, html: str, summary: Summary) -> None:
@@ -95,12 +109,7 @@ def summaries(reports: Path, limit: int) -> Iterator[tuple[Path, Summary]]:
             yield path, Summary(**{**fields, "drifted": tuple(fields["drifted"])})
 
 
-def remove_old(folder: Path, keep: int) -> int:
-    """Remove all but the ``keep`` latest reports below a folder, with the run folders that get empty; returns how many."""
-    old = reports_in(folder)[keep:]
-    for path in old:
-        path.with_suffix(".json").unlink(missing_ok=True)
-        path.unlink(missing_ok=True)
-        if not any(path.parent.iterdir()):
-            path.parent.rmdir()
-    return len(old)
+def window_files(folder: Path, model: str, suffix: str) -> Iterator[Path]:
+    """Every window's file of a model with this suffix, of all run kinds and runs, in no order."""
+    files = (folder / _folder(model)).glob(f"*/*/*{suffix}")
+    return (p for p in files if _FILE.match(p.with_suffix(".html").name))

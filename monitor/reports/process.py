@@ -1,45 +1,56 @@
-"""Reports made beside the stream: a bounded queue, one thread that watches, and one child process with Evidently in it."""
+"""Reports made beside the stream: bounded lines, one thread that watches, and one child process with Evidently in it."""
 
 from __future__ import annotations
 
 import logging
-import queue
 import socket
 import subprocess
 import sys
 import threading
+import time
+from collections import Counter
 from collections.abc import Callable
 from multiprocessing.connection import Connection
 from pathlib import Path
+from typing import Any
 
 from config.settings import Settings
 from config.spec import ModelSpec
-from monitor.reports.child import Job
+from monitor.reports.jobs import Job, Record, Render, Retain, Waiting
 from monitor.reports.page import short_page
-from monitor.reports.paths import Summary, path_of_result, remove_old, write_report
+from monitor.reports.paths import Summary, path_of_result, write_report
 from monitor.window import WindowData
 from schemas.result import WindowResult
 
 log = logging.getLogger(__name__)
 RELOAD_S = 3
+LOOK_S = 0.2  # how often the wait for the child looks whether the worker ends
+RETAIN_EVERY_S = 60.0  # while windows come
+IDLE_S = 3600.0  # what is kept gets older without windows too
+CLOSE_S = 5.0  # for the records that wait when the worker ends
 
 
 class _Child:
     """The child process and the connection to it."""
 
-    def __init__(self) -> None:
+    def __init__(self, settings: Settings) -> None:
         ours, theirs = socket.socketpair()
         with theirs:
             fd = theirs.fileno()
             self.process = subprocess.Popen(
                 [sys.executable, "-m", "monitor.reports.child", str(fd)], pass_fds=[fd], stdin=subprocess.DEVNULL
             )
-        self.connection: Connection[Job, str] = Connection(ours.detach())
+        self.connection: Connection[Any, str] = Connection(ours.detach())
+        self.connection.send(settings)
 
-    def run(self, job: Job, timeout_s: float) -> str | None:
-        """Make a report: the empty string, what failed, or None when there was no answer in time."""
+    def run(self, job: Job, timeout_s: float, is_unwanted: Callable[[], bool]) -> str | None:
+        """Do a job: the empty string, what failed, or None when there was no answer in time or it is not wanted any more."""
         self.connection.send(job)
-        return self.connection.recv() if self.connection.poll(timeout_s) else None
+        deadline_s = time.monotonic() + timeout_s
+        while not self.connection.poll(min(LOOK_S, timeout_s)):
+            if time.monotonic() >= deadline_s or is_unwanted():
+                return None
+        return self.connection.recv()
 
     def kill(self) -> None:
         self.connection.close()
@@ -48,109 +59,129 @@ class _Child:
 
 
 class ReportProcess:
-    """Makes the HTML reports of windows without holding up the stream.
+    """Keeps windows and makes their HTML reports without holding up the stream.
 
-    A submitted window has a page at once: our own part, which reloads itself until the full report takes its place. When that fails,
-    takes longer than ``settings.report_timeout`` or cannot wait in the queue, the page stays and says why.
+    Each window that is :meth:`closed` goes into the archive and the Evidently workspace (both are settings). One that has drifted, and
+    every ``settings.report_every``-th of a run, is submitted for a full report. A submitted window has a page at once: our own part,
+    which reloads itself until the full report takes its place. When that fails, takes longer than ``settings.report_timeout`` or
+    cannot wait in the queue, the page stays and says why.
 
     Args:
         settings: the installation.
         on_outcome: called with ``made``, ``failed`` or ``dropped`` per report, from another thread too.
         waiting: reports that may wait; each holds its window's rows.
-        keep: reports kept per model and run kind; 4 MB each.
     """
 
-    def __init__(self, settings: Settings, on_outcome: Callable[[str], None] = lambda _: None, waiting: int = 16, keep: int = 200) -> None:
+    def __init__(self, settings: Settings, on_outcome: Callable[[str], None] = lambda _: None, waiting: int = 16) -> None:
+        self._settings = settings
         self._reports = settings.under_home("reports")
-        self._timeout_s = settings.report_timeout
         self._on_outcome = on_outcome
-        self._keep = keep
-        self._queue: queue.Queue[Job | None] = queue.Queue(maxsize=waiting)
+        self._waiting = Waiting(waiting)
         self._closing = threading.Event()
         self._child: _Child | None = None
+        self._retained_s = -RETAIN_EVERY_S
+        self._windows: Counter[tuple[str, str, int]] = Counter()
         self._thread = threading.Thread(target=self._work, name="reports", daemon=True)
         self._thread.start()
 
-    def submit(self, window: WindowData, spec: ModelSpec, reference_path: Path, result: WindowResult) -> None:
-        """Ask for a window's report; returns at once."""
-        job = Job(window, spec, reference_path, result, path_of_result(self._reports, result))
-        self._write_short(job, "Evidently's full report is being made; this page reloads by itself.", "pending")
-        while True:
-            try:
-                self._queue.put_nowait(job)
-                return
-            except queue.Full:
-                self._drop_oldest()
+    def closed(self, window: WindowData, spec: ModelSpec, reference_path: Path, result: WindowResult) -> None:
+        """Keep a judged window, and ask for its full report where one is due; returns at once. To be called for every window."""
+        if self._settings.archive or self._settings.workspace:
+            rows = window if self._settings.archive else None
+            self._put(Record(rows, spec, reference_path, result))
+        if self._is_due(result):
+            self.submit(window, spec, reference_path, result)
 
-    def _drop_oldest(self) -> None:
-        """Make room: the newest window is the one that an alert links to, so the oldest that waits gives way."""
-        try:
-            oldest = self._queue.get_nowait()
-        except queue.Empty:
-            return  # the thread took it meanwhile
-        if oldest is not None:
-            self._give_up(oldest, "dropped", f"{self._queue.maxsize} newer windows were waiting for theirs")
+    def _is_due(self, result: WindowResult) -> bool:
+        run = (result.model, result.run, result.run_offset)
+        self._windows[run] += 1
+        every = self._settings.report_every
+        return result.drifted or bool(every and self._windows[run] % every == 0)
+
+    def submit(self, window: WindowData, spec: ModelSpec, reference_path: Path, result: WindowResult) -> None:
+        """Ask for a window's full report; returns at once."""
+        job = Render(window, spec, reference_path, result, path_of_result(self._reports, result))
+        self._write_short(job, "Evidently's full report is being made; this page reloads by itself.", "pending")
+        self._put(job)
+
+    def _put(self, job: Record | Render) -> None:
+        """The newest window is the one that an alert links to, so the oldest that waits gives way."""
+        for given_up in self._waiting.put(job):
+            if isinstance(given_up, Render):
+                self._give_up(given_up, "dropped", "too many newer windows were waiting for theirs")
+            else:
+                log.warning("window %s is not archived: too many newer windows wait", given_up.result.key)
 
     def close(self) -> None:
-        """Stop. The report in work is given up, as are those that wait; their pages say so."""
+        """Stop. The report in work is given up, as are those that wait (their pages say so); windows that wait are kept yet."""
         self._closing.set()
-        child = self._child
-        if child is not None:
-            child.process.kill()  # ends the wait for its answer
-        try:
-            self._queue.put_nowait(None)
-        except queue.Full:
-            log.debug("the queue of reports is full: the thread sees that it has to close at the next one")
+        self._waiting.close()
         self._thread.join()
 
     def _work(self) -> None:
-        while True:
-            job = self._queue.get()
-            if job is not None and not self._closing.is_set():
-                self._make(job)
-            elif job is not None:
-                self._give_up(job, "dropped", "the worker was stopped before its turn")
-            if self._closing.is_set() and self._queue.empty():
-                break
+        while not self._closing.is_set():
+            job = self._waiting.get(IDLE_S)
+            if job is not None:
+                self._do(job)
+            if self._child is not None and time.monotonic() - self._retained_s >= RETAIN_EVERY_S and not self._closing.is_set():
+                self._retained_s = time.monotonic()
+                self._do(Retain())
+        self._finish()
         if self._child is not None:
             self._child.kill()
 
-    def _make(self, job: Job) -> None:
+    def _finish(self) -> None:
+        records, reports = self._waiting.rest()
+        for job in reports:
+            self._give_up(job, "dropped", "the worker was stopped before its turn")
+        deadline_s = time.monotonic() + CLOSE_S
+        for done, record in enumerate(records):
+            left_s = deadline_s - time.monotonic()
+            if left_s <= 0:
+                log.warning("%d windows are not kept: the worker was stopped before their turn", len(records) - done)
+                return
+            self._do(record, left_s)
+
+    def _do(self, job: Job, timeout_s: float | None = None) -> None:
+        failure = self._run(job, timeout_s or self._settings.report_timeout)
+        if isinstance(job, Render):
+            if failure:
+                self._give_up(job, "failed", failure)
+            else:
+                self._on_outcome("made")
+        elif failure:
+            what = f"window {job.result.key} is not kept in full" if isinstance(job, Record) else "what is too old was not removed"
+            log.warning("%s: %s", what, failure)
+
+    def _run(self, job: Job, timeout_s: float) -> str:
+        """Let the child do a job, at most ``timeout_s``; the empty string, or what failed."""
         try:
-            self._child = self._child or _Child()
-            failure = self._child.run(job, self._timeout_s)
+            self._child = self._child or _Child(self._settings)
+            failure = self._child.run(job, timeout_s, lambda: isinstance(job, Render) and self._closing.is_set())
         except (EOFError, OSError) as error:
-            failure = "the worker was stopped" if self._closing.is_set() else f"the report process ended ({error or 'killed'})"
             self._restart()
+            return f"the report process ended ({error or 'killed'})"
         if failure is None:
-            failure = f"it took longer than {self._timeout_s:g} s (TIDEMARK_REPORT_TIMEOUT)"
             self._restart()
-        if failure:
-            self._give_up(job, "failed", failure)
-        else:
-            self._on_outcome("made")
-            self._retain(job)
+            if isinstance(job, Render) and self._closing.is_set():
+                return "the worker was stopped"
+            return f"it took longer than {timeout_s:g} s (TIDEMARK_REPORT_TIMEOUT)"
+        return failure
 
     def _restart(self) -> None:
         if self._child is not None:
             self._child.kill()
             self._child = None  # the next report starts another
 
-    def _give_up(self, job: Job, outcome: str, reason: str) -> None:
+    def _give_up(self, job: Render, outcome: str, reason: str) -> None:
         log.warning("no full report of %s: %s", job.path.name, reason)
         self._write_short(job, f"There is no full report of this window: {reason}.", "short")
         self._on_outcome(outcome)
 
-    def _write_short(self, job: Job, note: str, state: str) -> None:
+    def _write_short(self, job: Render, note: str, state: str) -> None:
         """Write our own part alone; a full disk costs the page, not the stream."""
         html = short_page(job.result, (note,), RELOAD_S if state == "pending" else 0)
         try:
             write_report(job.path, html, Summary.of(job.result, state))
         except OSError as error:
             log.error("cannot write the report %s: %s", job.path, error)
-
-    def _retain(self, job: Job) -> None:
-        try:
-            remove_old(job.path.parent.parent, self._keep)
-        except OSError as error:
-            log.error("cannot remove old reports of %s: %s", job.result.model, error)

@@ -18,7 +18,7 @@ from monitor.evaluate import evaluate
 from monitor.reference import load_reference
 from monitor.reports import ReportProcess, path_of
 from monitor.reports.page import header
-from monitor.reports.paths import newest_of_window, remove_old, summaries
+from monitor.reports.paths import newest_of_window, summaries
 from monitor.window import WindowData
 from schemas.result import WindowResult
 from tests.support.results import HOSTILE, judged_column, window_result
@@ -150,18 +150,6 @@ def test_the_header_shows_names_literally() -> None:
 def test_an_infinite_score_is_shown(tmp_path: Path) -> None:
     """A drifted column without a score (it was infinite) is shown as ∞."""
     assert "∞" in header(window_result(judged_column("a", 1.0, score=None)))
-
-
-def test_only_the_latest_reports_are_kept(tmp_path: Path) -> None:
-    """remove_old keeps the ones written last, and no empty run folder."""
-    paths = [path_of(tmp_path, "m", "live", f"run{i}", i * 1000, i * 1000 + 1000) for i in range(4)]
-    for i, path in enumerate(paths):
-        path.parent.mkdir(parents=True)
-        path.write_text("x")
-        os.utime(path, (i, i))
-    assert remove_old(tmp_path, 2) == 2
-    assert [p.exists() for p in paths] == [False, False, True, True]
-    assert not paths[0].parent.exists()
 
 
 def test_a_windows_newest_run_is_found(tmp_path: Path) -> None:
