@@ -5,6 +5,7 @@ SHELL := /bin/bash
 PYTHON ?= $(firstword $(foreach p,python3.11 python3.12 python3,$(shell command -v $(p) 2>/dev/null)))
 BIN := .venv/bin
 STAMP := .venv/.installed
+COMPOSE := $(BIN)/docker-compose --file compose/docker-compose.yml
 # In a folder of its own: `uv pip sync` removes whatever the lock does not name, itself included.
 UV := .venv/uv/bin/uv
 # A benchmark is a module with a main part; NAME_peers is the other side of NAME, started by it.
@@ -17,8 +18,8 @@ MAKEFLAGS += --no-print-directory
 help:  ## this list
 	@grep -hE '^[a-z%-]+:.*  ## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z%-]+):.*  ## /\1\t/' | expand -t 14
 
-up: $(STAMP)  ## set up what is missing, start everything, replay the flights of 2013
-	@$(BIN)/tidemark up $(ARGS)
+up: $(STAMP)  ## set up what is missing, start everything, replay the flights of 2013 (STACK=native|docker forces one)
+	@$(BIN)/tidemark up $(if $(STACK),--stack $(STACK)) $(ARGS)
 
 down:  ## stop everything
 	@if [ -x $(BIN)/tidemark ]; then $(BIN)/tidemark down; else echo "nothing is installed, so nothing runs"; fi
@@ -30,7 +31,7 @@ logs: $(STAMP)  ## the last lines of every log (ARGS="worker -f" follows one)
 	@$(BIN)/tidemark logs $(ARGS)
 
 replay: $(STAMP)  ## replay the flights of 2013 again, as a new run (ARGS="--speed max")
-	@$(BIN)/tidemark replay flights $(or $(ARGS),--speed 7d/5s)
+	@$(BIN)/tidemark run replay flights $(or $(ARGS),--speed 7d/5s)
 
 test: $(STAMP)  ## unit and integration tests against the real broker (ARGS="-k name")
 	@$(BIN)/pytest -m "not drill" $(ARGS)
@@ -38,10 +39,14 @@ test: $(STAMP)  ## unit and integration tests against the real broker (ARGS="-k 
 drill: $(STAMP)  ## tests that kill real processes for minutes
 	@$(BIN)/pytest -m drill --timeout 1800 $(ARGS)
 
-lint: $(STAMP)  ## ruff and mypy
+lint: $(STAMP)  ## ruff, mypy, hadolint, and Compose's own check of its files
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
+	@$(BIN)/hadolint compose/Dockerfile
+	@$(COMPOSE) config --quiet
+	@for profile in replay registry '*'; do $(COMPOSE) --profile "$$profile" config --quiet; done
+	@TIDEMARK_BOOTSTRAP_SERVERS=broker.example:9092 $(COMPOSE) --file compose/docker/own-broker.yml --profile '*' config --quiet
 
 bench: $(STAMP)  ## every benchmark; `make bench-NAME` runs one of drift, emit, ingest
 	@for name in drift emit ingest; do $(BIN)/python -m benchmarks.$$name; done
@@ -52,6 +57,8 @@ bench-%: $(STAMP)
 lock: $(UV)  ## resolve pyproject.toml anew into requirements.lock
 	@$(UV) pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links \
 		--custom-compile-command "make lock" --all-extras pyproject.toml -o requirements.lock --quiet $(ARGS)
+	@$(UV) pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links \
+		--custom-compile-command "make lock" compose/docker/build.in -o compose/docker/build.lock --quiet $(ARGS)
 
 clean: down  ## stop everything, remove .venv and var
 	@rm -rf .venv var

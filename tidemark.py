@@ -14,6 +14,8 @@ _MODULES = {
     "down": "compose.native.cli",
     "status": "compose.native.cli",
     "logs": "compose.native.cli",
+    "run": "compose.native.cli",
+    "prepare": "compose.docker.prepare",
     "worker": "streams.cli",
     "topics": "streams.cli",
     "replay": "producers.cli",

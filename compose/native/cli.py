@@ -1,18 +1,21 @@
-"""The commands that bring the native stack up and down, and look at it."""
+"""The commands that bring the stack up and down, and look at it: natively here, or in containers by ``compose.docker``."""
 
 from __future__ import annotations
 
 import contextlib
 import subprocess
+import sys
 import time
+from typing import cast
 
 import click
 from rich.console import Console
 from rich.table import Table
 
+from compose.docker import choice, engine, stack
 from compose.native import start, supervise
 from compose.native.health import healthy
-from compose.services import Service, services
+from compose.services import Service, program, services
 from config.errors import UsageError
 from config.settings import Settings, load_settings
 
@@ -22,10 +25,33 @@ console = Console(highlight=False, soft_wrap=True)
 @click.command()
 @click.option("--only", default="", help="Start only these services (comma-separated) and those they need.")
 @click.option("--replay/--no-replay", default=True, show_default=True, help="Replay the flights of 2013 once all is up.")
-def up(only: str, replay: bool) -> None:
+@click.option(
+    "--stack", "wanted", type=click.Choice(["native", "docker"]), help="Default: containers when a Docker engine answers, else native."
+)
+def up(only: str, replay: bool, wanted: str | None) -> None:
     """Set up what is missing, start the stack, wait until every service answers."""
     settings = load_settings()
     chosen = [name.strip() for name in only.split(",") if name.strip()]
+    kind = choice.choose(settings, cast(choice.Stack | None, wanted))
+    if kind == "docker":
+        _up_in_containers(settings, chosen, replay)
+    else:
+        _up_natively(settings, chosen, replay)
+
+
+def _up_in_containers(settings: Settings, chosen: list[str], replay: bool) -> None:
+    began = time.monotonic()
+    engine.check(settings)
+    choice.remember(settings)
+    stack.up(settings, chosen, replay)
+    console.print(f"up in containers after {time.monotonic() - began:.1f} s")
+    wanted = start.choose(settings, chosen, replay) if not chosen else []
+    _print_addresses(settings, wanted)
+    if not chosen:
+        console.print(f"  {'grafana':<13}http://127.0.0.1:{settings.grafana_port}  dashboards")
+
+
+def _up_natively(settings: Settings, chosen: list[str], replay: bool) -> None:
     began = time.monotonic()
     with console.status("looking at the stack") as status:
 
@@ -56,6 +82,11 @@ def _print_addresses(settings: Settings, wanted: list[Service]) -> None:
 def down() -> None:
     """Stop everything that `up` started; no process is left."""
     settings = load_settings()
+    if choice.current(settings) == "docker":
+        stack.down(settings)
+        choice.forget(settings)
+        console.print("down; the volumes stay (`docker volume ls --filter name=tidemark`)")
+        return
     with console.status("stopping"):
         supervisor = supervise.Supervisor(settings)
         was_up = supervisor.running()
@@ -68,6 +99,8 @@ def down() -> None:
 def status() -> None:
     """A table of the services; ends with code 1 when one that should run is not healthy."""
     settings = load_settings()
+    if choice.current(settings) == "docker":
+        raise SystemExit(0 if stack.status(settings) else 1)
     supervisor = supervise.Supervisor(settings)
     states = supervisor.states() if supervisor.running() else {}
     table = Table("service", "state", "pid", "uptime", "address", "healthy", box=None)
@@ -94,6 +127,10 @@ def status() -> None:
 def logs(service: str | None, follow: bool, lines: int) -> None:
     """Print the log of one service, or of all."""
     settings = load_settings()
+    if choice.current(settings) == "docker":
+        with contextlib.suppress(KeyboardInterrupt):
+            stack.logs(settings, service, follow, lines)
+        return
     names = [s.name for s in services(settings)]
     if service is not None and service not in [*names, "supervisord"]:
         raise UsageError(f"there is no service {service!r}", f"the services are {', '.join(names)}, supervisord")
@@ -105,4 +142,15 @@ def logs(service: str | None, follow: bool, lines: int) -> None:
         subprocess.run(["tail", "-n", str(lines), *(["-F"] if follow else []), *files], check=False)
 
 
-commands = [up, down, status, logs]
+@click.command(context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False})
+@click.argument("arguments", nargs=-1, required=True, type=click.UNPROCESSED)
+def run(arguments: tuple[str, ...]) -> None:
+    """Run another `tidemark` command where the stack runs: here, or in a container beside its broker and data."""
+    settings = load_settings()
+    if choice.current(settings) == "docker":
+        stack.run(settings, arguments, terminal=sys.stdin.isatty() and sys.stdout.isatty())
+    else:
+        raise SystemExit(subprocess.run([program("tidemark"), *arguments], check=False).returncode)
+
+
+commands = [up, down, status, logs, run]

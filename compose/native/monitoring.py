@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from pathlib import Path
 
@@ -83,28 +84,52 @@ def webhook(settings: Settings) -> str:
 
 
 def configure(settings: Settings, targets: dict[str, tuple[str, str]], alertmanager: str) -> None:
-    """Write the configuration that both read: the files of config/, target files, and the webhook (readable by us alone).
+    """Make ready what both need to start natively: their configuration, and an Alertmanager that runs from where it was unpacked.
+
+    Raises:
+        SettingsError: the webhook file cannot be used.
+    """
+    write(settings, targets, alertmanager)
+    if not (_run(settings, "alertmanager") / "alertmanager").is_file():
+        relocate_alertmanager(packages(settings) / PACKAGES["alertmanager"], _run(settings, "alertmanager"))
+
+
+def write(
+    settings: Settings, targets: dict[str, tuple[str, str]], alertmanager: str, config: Path = ROOT / "config", secret_mode: int = 0o600
+) -> None:
+    """Write the configuration that both read: the files of config/, target files, and the webhook.
 
     Args:
         settings: the installation.
         targets: per service its (``host:port``, job).
         alertmanager: ``host:port`` that alerts go to.
+        config: the folder with ``prometheus/`` and ``alertmanager/``.
+        secret_mode: permissions of the file with the webhook address; by default it is readable by us alone.
 
     Raises:
         SettingsError: the webhook file cannot be used.
     """
     address = webhook(settings)
     for name in ("prometheus", "alertmanager"):
-        shutil.copytree(ROOT / "config" / name, _run(settings, name), dirs_exist_ok=True)
-    if not (_run(settings, "alertmanager") / "alertmanager").is_file():
-        relocate_alertmanager(packages(settings) / PACKAGES["alertmanager"], _run(settings, "alertmanager"))
-    secret = _run(settings, "alertmanager") / "slack_webhook"
-    secret.touch(mode=0o600)
-    secret.chmod(0o600)
-    secret.write_text(address, encoding="utf-8")
+        shutil.copytree(config / name, _run(settings, name), dirs_exist_ok=True, copy_function=_copy)
+    _write_secret(_run(settings, "alertmanager") / "slack_webhook", address, secret_mode)
     for name, (host, job) in targets.items():
         _write_targets(_run(settings, "prometheus") / "targets" / f"{name}.yml", host, {"job": job})
     _write_targets(_run(settings, "prometheus") / "alertmanagers" / "local.yml", alertmanager, {})
+
+
+def _copy(source: str, target: str) -> str:
+    """Copy the content, not the mode: in a container another user reads it."""
+    return str(shutil.copyfile(source, target))
+
+
+def _write_secret(path: Path, text: str, mode: int) -> None:
+    """Write a file that never has other permissions than these; one that another user wrote is replaced."""
+    part = path.with_name(f".{path.name}.part")
+    part.unlink(missing_ok=True)
+    with os.fdopen(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), "w", encoding="utf-8") as file:
+        file.write(text)
+    part.replace(path)
 
 
 def _write_targets(path: Path, host: str, labels: dict[str, str]) -> None:

@@ -93,7 +93,7 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     ports = dict(zip((f"{p}_port" for p in PORTS), free_ports(len(PORTS)), strict=True))
     made = Stack(Settings.model_validate({"home": home, "bootstrap_servers": "", **ports}))
     try:
-        up = made.tidemark("up", "--no-replay")
+        up = made.tidemark("up", "--stack", "native", "--no-replay")
         assert up.returncode == 0, up.stdout + up.stderr
         yield made
     finally:
@@ -111,7 +111,7 @@ def test_every_service_is_well(stack: Stack) -> None:
     """After `up`, `status` finds every service healthy, and a second `up` changes nothing."""
     status = stack.tidemark("status")
     assert status.returncode == 0, status.stdout
-    again = stack.tidemark("up", "--no-replay")
+    again = stack.tidemark("up", "--stack", "native", "--no-replay")
     assert again.returncode == 0
     assert "already up" in again.stdout
 
@@ -170,7 +170,7 @@ def test_a_prediction_by_http_becomes_an_event(stack: Stack) -> None:
 def test_a_taken_port_is_named(stack: Stack, tmp_path: Path) -> None:
     """`up` of another installation on the same ports ends with 2, naming port, setting and process."""
     other = Stack(stack.settings.model_copy(update={"home": tmp_path}))
-    up = other.tidemark("up", "--only", "prometheus")
+    up = other.tidemark("up", "--stack", "native", "--only", "prometheus")
     assert up.returncode == 2, up.stdout + up.stderr
     assert str(stack.settings.prometheus_port) in up.stderr
     assert "TIDEMARK_PROMETHEUS_PORT" in up.stderr

@@ -60,7 +60,7 @@ def test_a_webhook_file_that_cannot_be_used(tmp_path: Path, content: str | None)
         path.write_text(content)
     ports = dict(zip(("prometheus_port", "alertmanager_port"), free_ports(2), strict=True))
     (tmp_path / "packages").symlink_to(ROOT / "var" / "packages")
-    done = tidemark(tmp_path, "up", "--no-replay", "--only", "alertmanager", slack_webhook_file=path, **ports)
+    done = tidemark(tmp_path, "up", "--stack", "native", "--no-replay", "--only", "alertmanager", slack_webhook_file=path, **ports)
     assert_told(done, 2, "TIDEMARK_SLACK_WEBHOOK_FILE", str(path))
 
 

@@ -1,0 +1,1 @@
+"""The stack in containers: what `make up` does when a Docker engine answers."""
