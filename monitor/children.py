@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+import select
 import signal
 import socket
 import subprocess
 import sys
+import threading
 from collections.abc import Callable
 from multiprocessing.connection import Connection
 from typing import Any
@@ -81,6 +83,7 @@ def serve(answer: Callable[[Any], Any], nice: int = 0) -> None:
     if nice:
         os.nice(nice)
     connection: Connection[Any, Any] = Connection(int(sys.argv[1]))
+    threading.Thread(target=_end_with_parent, args=[connection.fileno()], name="parent", daemon=True).start()
     connection.send("ready")
     while True:
         try:
@@ -91,3 +94,11 @@ def serve(answer: Callable[[Any], Any], nice: int = 0) -> None:
             connection.send(answer(message))
         except BrokenPipeError:  # the parent ended meanwhile
             return
+
+
+def _end_with_parent(fd: int) -> None:
+    """End at once when the parent is gone, even amid an answer that nobody waits for: its successor needs the processor."""
+    poll = select.poll()
+    poll.register(fd, select.POLLRDHUP)
+    poll.poll()
+    os._exit(0)

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import os
+import select
 import signal
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,6 +15,7 @@ import polars as pl
 import pytest
 
 from config.errors import ReferenceDataError
+from config.settings import ROOT
 from config.spec import ModelSpec
 from monitor.evaluate import evaluate
 from monitor.evaluation import Evaluator
@@ -117,6 +121,21 @@ def test_a_slow_method_costs_its_column_only(evaluator: Evaluator, path: Path) -
     assert (by_name["x"].status, by_name["colour"].status, by_name["y"].status) == ("error", "ok", "ok")
     assert by_name["x"].reason == "empirical_mmd: it took longer than 1 s (TIDEMARK_EVALUATION_TIMEOUT)"
     assert pid(evaluator) == fast_process
+
+
+def test_a_child_ends_with_its_parent(tmp_path: Path) -> None:
+    """When the parent is killed amid an answer that would take minutes, the child ends at once."""
+    script = (
+        "import sys; from monitor.children import Child\n"
+        "child = Child('tests.support.endless_child')\n"
+        "child._receive(60); child._ready = True; print(child.process.pid, flush=True); child.call('work', 600)"
+    )
+    with subprocess.Popen([sys.executable, "-c", script], cwd=ROOT, stdout=subprocess.PIPE) as parent:
+        assert parent.stdout is not None
+        child = os.pidfd_open(int(parent.stdout.readline()))
+        parent.kill()
+    assert select.select([child], [], [], 20)[0], "the child outlived its parent by 20 s"
+    os.close(child)
 
 
 def test_after_close_no_process_is_left(path: Path) -> None:
