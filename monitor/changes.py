@@ -73,7 +73,7 @@ def quantile(values: Sample, share: float) -> float:
 
 def mean(values: Sample) -> float:
     """The arithmetic mean."""
-    return float(values.points @ values.counts / values.size)
+    return float((values.points * values.counts).sum() / values.size)
 
 
 def number_changes(reference: Sample, window: Sample) -> tuple[str, ...]:

@@ -1,12 +1,15 @@
-"""Statistics of the whole distribution function: normed Wasserstein, Kolmogorov-Smirnov, energy distance. As SciPy computes them."""
+"""Statistics of the whole distribution function: normed Wasserstein, Kolmogorov-Smirnov, energy distance; and of the mean: Student's t.
+As SciPy computes them.
+"""
 
 from __future__ import annotations
 
 import math
 
 import numpy as np
+from scipy import special
 
-from monitor.statistics.profiles import NumericProfile, Sample
+from monitor.statistics.profiles import NumericProfile, Sample, moments
 
 EXACT_ROWS = 10_000  # up to here SciPy's ks_2samp computes the exact p-value
 
@@ -62,4 +65,15 @@ def energy(reference: NumericProfile, window: Sample) -> float:
     left = points[:-1]
     gap = ours.cumulative[ours.points.searchsorted(left, "right")] / ours.size
     gap = gap - window.cumulative[window.points.searchsorted(left, "right")] / window.size
-    return math.sqrt(2) * math.sqrt(float(np.square(gap) @ np.diff(points)))
+    return math.sqrt(2) * math.sqrt(float((np.square(gap) * np.diff(points)).sum()))
+
+
+def t_test(reference: NumericProfile, window: Sample) -> float:
+    """Two-sided p-value of Student's t-test with pooled variance (``scipy.stats.ttest_ind``); not a number where nothing varies."""
+    assert window.rows is not None  # only a profile's sample has no rows
+    mean, variance = moments(window.rows)
+    n, m = reference.size, window.size
+    with np.errstate(divide="ignore", invalid="ignore"):
+        pooled = ((n - 1) * reference.variance + (m - 1) * variance) / (n + m - 2)
+        t = np.float64(reference.mean - mean) / np.sqrt(pooled * (1 / n + 1 / m))
+        return float(2 * special.stdtr(n + m - 2, -np.abs(t)))

@@ -68,6 +68,24 @@ def g_test(ours: Floats, theirs: Floats) -> float:
         return float(special.chdtrc(len(ours) - 1, np.sum(2.0 * special.xlogy(theirs, theirs / ours))))
 
 
+def fisher_exact(ours: Floats, theirs: Floats) -> float:
+    """Two-sided p-value of Fisher's exact test of a 2 x 2 table.
+
+    Raises:
+        ValueError: more than two categories (Evidently refuses these within one side; over both, its table depends on the order of a set),
+            or totals that differ, which Evidently refuses too.
+    """
+    from scipy import stats  # noqa: PLC0415  # takes seconds to import: only where a spec asks for an exact test
+
+    if len(ours) > 2:
+        raise ValueError(f"fisher_exact needs a binary column, reference and window have {len(ours)} categories")
+    if ours.sum() != theirs.sum():
+        raise ValueError(f"fisher_exact needs as many values in the window ({theirs.sum():.0f}) as in the reference ({ours.sum():.0f})")
+    if len(ours) == 1:
+        return 1.0
+    return float(stats.fisher_exact(np.array([theirs, ours], dtype=np.int64)).pvalue)
+
+
 def z_test(ours: Counts, theirs: Counts, size: int, window_size: int) -> float:
     """Two-sided p-value of the difference between the shares of all categories but the first in sorted order."""
     categories: set[Category] = set(ours) | set(theirs)

@@ -42,13 +42,13 @@ _ALL = (
     Method("chisquare", "chi-square p_value", CATEGORICAL, 0.05, operator.lt),
     Method("z", "Z-test p_value", CATEGORICAL, 0.05, operator.lt),
     Method("g_test", "g_test", CATEGORICAL, 0.1, operator.lt),
-    Method("anderson", "Anderson-Darling", NUMERICAL, 0.1, operator.lt, fast=False),
-    Method("cramer_von_mises", "Cramer-von Mises", NUMERICAL, 0.1, operator.le, fast=False),
+    Method("anderson", "Anderson-Darling", NUMERICAL, 0.1, operator.lt),
+    Method("cramer_von_mises", "Cramer-von Mises", NUMERICAL, 0.1, operator.le),
     Method("es", "Epps-Singleton", NUMERICAL, 0.05, operator.lt, fast=False),
-    Method("mannw", "Mann-Whitney U-rank test", NUMERICAL, 0.05, operator.lt, fast=False),
-    Method("t_test", "t_test", NUMERICAL, 0.05, operator.lt, fast=False),
+    Method("mannw", "Mann-Whitney U-rank test", NUMERICAL, 0.05, operator.lt),
+    Method("t_test", "t_test", NUMERICAL, 0.05, operator.lt),
     Method("empirical_mmd", "empirical_mmd", NUMERICAL, 0.1, operator.lt, fast=False),
-    Method("fisher_exact", "Fisher's Exact test", CATEGORICAL, 0.1, operator.lt, fast=False),
+    Method("fisher_exact", "Fisher's Exact test", CATEGORICAL, 0.1, operator.lt),
     Method("TVD", "Total-Variation-Distance", CATEGORICAL, 0.1, operator.lt, fast=False),
 )
 METHODS: dict[str, Method] = {method.name: method for method in _ALL}

@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from monitor.statistics import continuous, discrete
+from monitor.statistics import continuous, discrete, ranks
 from monitor.statistics.methods import FEW_VALUES, Method, default_method
 from monitor.statistics.profiles import CategoryProfile, Floats, NumericProfile, Sample, fit_counts
 from monitor.values import Counts
@@ -15,6 +15,10 @@ CONTINUOUS: dict[str, Callable[[NumericProfile, Sample], float]] = {
     "wasserstein": continuous.wasserstein,
     "ks": continuous.ks,
     "ed": continuous.energy,
+    "t_test": continuous.t_test,
+    "mannw": ranks.mann_whitney,
+    "cramer_von_mises": ranks.cramer_von_mises,
+    "anderson": ranks.anderson_darling,
 }
 OF_SHARES: dict[str, Callable[[Floats, Floats], float]] = {
     "jensenshannon": discrete.jensenshannon,
@@ -22,7 +26,11 @@ OF_SHARES: dict[str, Callable[[Floats, Floats], float]] = {
     "kl_div": discrete.kl_div,
     "hellinger": discrete.hellinger,
 }
-OF_COUNTS: dict[str, Callable[[Floats, Floats], float]] = {"chisquare": discrete.chisquare, "g_test": discrete.g_test}
+OF_COUNTS: dict[str, Callable[[Floats, Floats], float]] = {
+    "chisquare": discrete.chisquare,
+    "g_test": discrete.g_test,
+    "fisher_exact": discrete.fisher_exact,
+}
 
 
 @dataclass(frozen=True, slots=True)
