@@ -12,7 +12,7 @@ from monitor.performance.labels import SHOWN
 from monitor.performance.measures import Bools, Floats, Key, NotUsable, Scored
 
 THRESHOLD = 0.5  # Evidently's: at this probability a row is of the positive class
-TOLERANCE = 0.01  # of a row's sum: services round probabilities, to two decimals at the worst
+TOLERANCE = 0.02  # of a row's sum: services round probabilities, to two decimals at the worst
 
 
 def check_probabilities(probabilities: Floats, classes: Sequence[str]) -> None:
@@ -26,13 +26,13 @@ def check_probabilities(probabilities: Floats, classes: Sequence[str]) -> None:
         at = int(np.argmax(outside.sum(axis=0)))
         low, high = probabilities[:, at].min(), probabilities[:, at].max()
         raise NotUsable(
-            f"{outside.any(axis=1).sum():,} of {len(probabilities):,} rows have a probability outside 0 to 1; "
+            f"in {outside.any(axis=1).sum():,} of {len(probabilities):,} rows a probability is outside 0 to 1; "
             f"class {classes[at]!r} has values from {low:.4g} to {high:.4g}"
         )
     sums = probabilities.sum(axis=1)
     if (off := np.abs(sums - 1) > TOLERANCE).any():
         raise NotUsable(
-            f"the probabilities of {off.sum():,} of {len(probabilities):,} rows do not add up to 1, "
+            f"in {off.sum():,} of {len(probabilities):,} rows the probabilities do not add up to 1, "
             f"but to values from {sums[off].min():.4g} to {sums[off].max():.4g}"
         )
 

@@ -149,4 +149,4 @@ def _known_probabilities(spec: ModelSpec, frame: pl.DataFrame, target: pl.Series
 def _strangers(targets: pl.Series) -> str:
     classes = sorted(targets.unique().to_list())
     some = ", ".join(repr(c[:60]) for c in classes[:3]) + (f" and {len(classes) - 3} more" if len(classes) > 3 else "")
-    return f"{targets.len():,} rows are left out: their class has no probability in the spec: {some}"
+    return f"rows left out, since the spec has no probability for their class: {targets.len():,} ({some})"
