@@ -76,12 +76,11 @@ def environment(settings: Settings) -> dict[str, str]:
 
     The user id of the webhook file's owner goes along, so that the one container that reads it may.
     """
-    given = {f"TIDEMARK_{name.upper()}": str(getattr(settings, name)) for name in settings.model_fields_set}
+    values = settings.model_dump(mode="json", include=settings.model_fields_set, exclude_none=True)  # as text that can be read back
+    given = {f"TIDEMARK_{name.upper()}": str(value) for name, value in values.items()}
     given["TIDEMARK_PUBLIC_URL"] = settings.public_url.rstrip("/")
     file = settings.slack_webhook_file
-    if file is None:
-        given.pop("TIDEMARK_SLACK_WEBHOOK_FILE", None)
-    elif owner := file.stat().st_uid:
+    if file is not None and (owner := file.stat().st_uid):
         given.setdefault("TIDEMARK_UID", str(owner))
     return {**os.environ, **given}
 
