@@ -93,6 +93,7 @@ class Poison:
             ("undecodable", lambda g: g + b"tail"),
             ("undecodable", lambda g: self._colour(g, b"\x02\x06\xff\xfe\xfd")),  # no UTF-8
             ("undecodable", lambda g: self._colour(g, b"\x06\x06red")),  # a branch that the union does not have
+            ("undecodable", lambda g: self._colour(g, b"\x01\x06red")),  # branch -1, which is the last one in Python
             ("undecodable", lambda g: g[:10] + b"\xfe\xff\xff\xff\x0f" + g[11:]),  # an id longer than the record
             ("unknown_schema", lambda g: b"\xc3\x01" + b"?" * 8 + g[10:]),
             ("too_large", lambda g: g + bytes(10_000)),
@@ -131,7 +132,7 @@ class Poison:
 
 
 def test_poison_among_good_records(world: World) -> None:
-    """50,000 good records with 1 % poison of 19 kinds: each poison is one dead letter with its reason, every good one is in its window."""
+    """50,000 good records with 1 % poison of 20 kinds: each poison is one dead letter with its reason, every good one is in its window."""
     model, count = "poisoned", 50_000
     writer, feed = world.writer(model), Feeder(world.settings)
     rows = pl.DataFrame({"x": np.random.default_rng(1).normal(size=1000), "colour": ["red", "two"] * 500, "y": [0.5] * 1000})
