@@ -21,6 +21,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
+from benchmarks.environments import python_of
 from benchmarks.table import machine, pair, publish
 from config.settings import ROOT
 from monitor.evaluate import evaluate
@@ -96,10 +97,9 @@ class Bench:
         world = support.World(settings, self.world.models)
         support.ensure_topics(settings)
         reader = world.reader("results")
-        due = 4 * ((self.count * STEP_MS - 10_000 - 4 * STEP_MS) // 60_000)
         log = settings.home / "worker-0.log"
         process = world.start()
-        world.wait_for(lambda: len(reader.poll()) >= due, timeout_s=300)
+        world.wait_for(lambda: len(reader.poll()) >= self.due, timeout_s=300)
         process.terminate()
         process.wait(30)
         began = re.search(r"\[(\S+ \S+?),(\d+)\].*restored at", log.read_text())
@@ -115,17 +115,10 @@ class Bench:
         out, schema = self.home / "out.pickle", self.home / "schema.json"
         schema.write_text(json.dumps(self.world.writer(self.world.models[0]).schema))
         topic = self.world.settings.predictions_topic
-        command = [
-            sys.executable,
-            "-m",
-            "benchmarks.ingest_peers",
-            way,
-            self.broker.bootstrap_servers,
-            topic,
-            str(schema),
-            str(self.count),
-            str(out),
-        ]
+        who = (
+            [str(python_of("quix")), "benchmarks/quix/peer.py"] if way == "quix" else [sys.executable, "-m", "benchmarks.ingest_peers", way]
+        )
+        command = [*who, self.broker.bootstrap_servers, topic, str(schema), str(self.count), str(out)]
         subprocess.run(command, cwd=ROOT, check=True, timeout=900)
         outcome = pickle.loads(out.read_bytes())
         return outcome["events_per_s"], outcome["windows"]
@@ -138,6 +131,19 @@ class Bench:
         frame = pl.DataFrame([{**r["features"], "y": r["prediction"]} for r in rows])
         stream = (result.model, "live", "live", result.start_ms, result.end_ms, result.spec_digest, result.source_partition)
         return evaluate(WindowData(*stream, ("1",), frame, len(rows), 0, True, {}), spec, profile)
+
+    def same_rows(self, windows: Any, others: Any) -> bool:
+        """True when each window that QuixStreams closed has the rows of the loop's, and it closed as many as are due."""
+
+        def rows(records: list[dict[str, Any]]) -> list[tuple[Any, ...]]:
+            return sorted((r["event_id"], r["prediction"], sorted(r["features"].items())) for r in records)
+
+        return len(others) >= self.due and all(rows(windows[key]) == rows(found) for key, found in others.items())
+
+    @property
+    def due(self) -> int:
+        """Windows that stream time closes, of four models together."""
+        return 4 * ((self.count * STEP_MS - 10_000 - 4 * STEP_MS) // 60_000)
 
     def equal(self, windows: Any, results: Iterable[WindowResult]) -> bool:
         """True when every published result is the one that the peer's rows give, to the last digit, and none is missing."""
@@ -153,21 +159,23 @@ def main() -> None:
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as home:
         bench = Bench(Path(home), options.events)
-        figures: dict[str, list[float]] = {w: [] for w in ("ours", "faust", "loop", "raw")}
+        figures: dict[str, list[float]] = {w: [] for w in ("ours", "faust", "loop", "raw", "quix")}
         equal = True
         for repeat in range(options.repeats):
             speed, results = bench.ours()
             figures["ours"].append(speed)
             windows: Any = {}
-            for way in ("loop", "raw", *(["faust"] if repeat == 0 else [])):  # the slow one once: it takes over a minute
+            for way in ("loop", "raw", *(["faust", "quix"] if repeat == 0 else [])):  # the slow ones once: they take minutes
                 speed, found = bench.peer(way)
                 figures[way].append(speed)
                 windows = found if way == "loop" else windows
+                equal = equal and (way != "quix" or bench.same_rows(windows, found))
             equal = equal and bench.equal(windows, results)
         bench.broker.stop()
     names = {"faust": "worker / stock Faust agent + fastavro", "loop": "worker / confluent-kafka consume loop + fastavro"}
+    names["quix"] = "worker / QuixStreams tumbling window, collect"
     names["raw"] = "worker / raw consume loop, no decoding (the limit)"
-    lines = [pair(names[way], figures["ours"], figures[way], "events/s", equal) for way in ("faust", "loop", "raw")]
+    lines = [pair(names[way], figures["ours"], figures[way], "events/s", equal) for way in ("faust", "loop", "quix", "raw")]
     publish("ingest", lines, machine("polars", "confluent-kafka", "faust-streaming", "fastavro", "evidently"))
 
 
