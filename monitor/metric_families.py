@@ -12,6 +12,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
+from monitor.metric_performance import measured, performance_families
 from schemas.result import ColumnResult, WindowResult
 
 STREAM = ("model", "run_kind")
@@ -28,11 +29,12 @@ class Closed:
 
 @dataclass(slots=True)
 class _StreamWindows:
-    """What the gauges of one (model, run_kind) are drawn from: its last closed, last judged and last drifted window."""
+    """What the gauges of one (model, run_kind) are drawn from: its last closed, judged, drifted and measured window."""
 
     closed: Closed
     judged: Closed | None = None
     drifted: Closed | None = None
+    measured: Closed | None = None  # its targets were known
 
 
 # name, help, value of the last CLOSED window
@@ -69,8 +71,9 @@ def _score(column: ColumnResult) -> float | None:
 class WindowGauges(Collector):
     """The gauges of last windows. Drawn under one lock, so a scrape never sees half of a window, nor a column of an older one."""
 
-    def __init__(self, admits_column: Callable[[Stream, str], bool]) -> None:
+    def __init__(self, admits_column: Callable[[Stream, str], bool], admits_class: Callable[[Stream, str], bool]) -> None:
         self._admits = admits_column
+        self._admits_class = admits_class
         self._lock = threading.Lock()
         self._streams: dict[Stream, _StreamWindows] = {}
 
@@ -81,6 +84,7 @@ class WindowGauges(Collector):
             if closed.result.status == "ok":
                 windows.judged = closed
                 windows.drifted = closed if closed.result.drifted else windows.drifted
+            windows.measured = closed if measured(closed.result) else windows.measured
 
     def remove(self, stream: Stream) -> None:
         with self._lock:
@@ -88,13 +92,15 @@ class WindowGauges(Collector):
 
     def collect(self) -> Iterator[Metric]:
         with self._lock:
-            streams = {s: _StreamWindows(w.closed, w.judged, w.drifted) for s, w in sorted(self._streams.items())}
+            streams = {s: _StreamWindows(w.closed, w.judged, w.drifted, w.measured) for s, w in sorted(self._streams.items())}
         yield from self._families(_CLOSED_GAUGES, {s: w.closed for s, w in streams.items()})
         judged = {s: w.judged for s, w in streams.items() if w.judged}
         yield from self._families(_JUDGED_GAUGES, judged)
         drifted = {s: w.drifted for s, w in streams.items() if w.drifted}
         yield from self._families(_DRIFTED_GAUGES, drifted)
         yield from self._columns(judged, drifted)
+        last = {s: w.closed.result for s, w in streams.items()}
+        yield from performance_families(last, {s: w.measured.result for s, w in streams.items() if w.measured}, self._admits_class)
 
     def _families(
         self, gauges: tuple[tuple[str, str, Callable[[Closed], float]], ...], windows: Mapping[Stream, Closed]

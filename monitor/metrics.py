@@ -13,6 +13,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Summ
 
 from config.errors import ServiceUnavailable
 from monitor.metric_families import COLUMN, STREAM, ClientStatistics, Closed, Stream, WindowGauges
+from monitor.metric_performance import classes_of
 from schemas.result import WindowResult
 
 # `_created` series would double the number of series and nothing of ours reads them
@@ -25,21 +26,27 @@ SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 
 class Metrics:
     """The metrics of one worker process, in a registry of its own. Every method may be called from any thread.
 
-    Labels are bounded: past ``max_streams`` pairs of model and run kind, or ``max_columns`` columns over all of them, a name gets no
-    series and ``tidemark_label_overflow_total`` counts the refusals. Times are s since the epoch unless a name says otherwise.
+    Labels are bounded: past ``max_streams`` pairs of model and run kind, or ``max_columns`` columns or ``max_classes`` class labels over
+    all of them, a name gets no series and ``tidemark_label_overflow_total`` counts the refusals. Times are s since the epoch unless a
+    name says otherwise.
     """
 
-    def __init__(self, registry: CollectorRegistry, max_streams: int = 20, max_columns: int = 150, max_reasons: int = 30) -> None:
-        self._limits = {"model": max_streams, "column": max_columns, "reason": max_reasons}
+    def __init__(
+        self, registry: CollectorRegistry, max_streams: int = 20, max_columns: int = 150, max_reasons: int = 30, max_classes: int = 60
+    ) -> None:
+        self._limits = {"model": max_streams, "column": max_columns, "reason": max_reasons, "class": max_classes}
         self._lock = threading.Lock()
         self._streams: set[Stream] = set()
         self._columns: set[tuple[Stream, str]] = set()
+        self._classes: set[tuple[Stream, str]] = set()
         self._reasons: set[str] = set()
         self._build_windows(registry)
         self._build_pipeline(registry)
 
     def _build_windows(self, registry: CollectorRegistry) -> None:
-        self._gauges = WindowGauges(lambda stream, column: (stream, column) in self._columns)
+        self._gauges = WindowGauges(
+            lambda stream, column: (stream, column) in self._columns, lambda stream, label: (stream, label) in self._classes
+        )
         registry.register(self._gauges)
 
         def counter(name: str, text: str, labels: tuple[str, ...] = STREAM) -> Counter:
@@ -128,6 +135,7 @@ class Metrics:
             self._drifted_windows.labels(*stream).inc(result.drifted)
             self._drifted_columns.labels(*stream).inc(result.drifted_columns)
             self._count_columns(stream, result)
+        self._admit_classes(stream, result)
         self._gauges.put(stream, Closed(result, closed_at_s))
 
     def show_result(self, result: WindowResult, closed_at_s: float) -> None:
@@ -135,7 +143,13 @@ class Metrics:
         stream = (result.model, result.run_kind)
         if self._admit(*stream):
             self._count_columns(stream, result, weight=0)
+            self._admit_classes(stream, result)
             self._gauges.put(stream, Closed(result, closed_at_s))
+
+    def _admit_classes(self, stream: Stream, result: WindowResult) -> None:
+        with self._lock:
+            for label in dict.fromkeys(classes_of(result)):
+                self._fits("class", self._classes, (stream, label))
 
     def _count_columns(self, stream: Stream, result: WindowResult, weight: int = 1) -> None:
         for column in result.columns:
@@ -151,6 +165,7 @@ class Metrics:
         with self._lock:
             self._streams.discard(stream)
             self._columns = {c for c in self._columns if c[0] != stream}
+            self._classes = {c for c in self._classes if c[0] != stream}
             for metric in self._per_stream:
                 metric.remove_by_labels({"model": model, "run_kind": run_kind})
 
