@@ -20,6 +20,8 @@ _MODULES = {
     "topics": "streams.cli",
     "replay": "producers.cli",
     "pages": "monitor.cli",
+    "report": "monitor.cli",
+    "ui": "monitor.cli",
     "watch": "monitor.cli",
 }
 

@@ -1,4 +1,4 @@
-"""The commands ``tidemark pages`` and ``tidemark watch``. What they need is imported when they run."""
+"""The commands ``tidemark pages``, ``report``, ``ui`` and ``watch``. What they need is imported when they run."""
 
 from __future__ import annotations
 
@@ -16,4 +16,23 @@ def pages() -> None:
     serve_pages(settings())
 
 
-commands: list[click.Command] = [pages, watch]
+@click.command()
+@click.argument("model")
+@click.argument("window")
+@click.option("--run", help="Id of the replay run; else the live window, or the run whose window was written last.")
+def report(model: str, window: str, run: str | None) -> None:
+    """Make the full report of a past WINDOW: its start as 2013-06-24T04:00 (UTC), as s since the epoch, or `last`."""
+    from monitor.reports.on_demand import make_report  # noqa: PLC0415
+
+    make_report(settings(), model, window, run)
+
+
+@click.command()
+def ui() -> None:
+    """Open Evidently's own pages over the workspace: every judged window, over time."""
+    from monitor.workspace.pages import open_pages  # noqa: PLC0415
+
+    open_pages(settings())
+
+
+commands: list[click.Command] = [pages, report, ui, watch]

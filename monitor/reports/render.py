@@ -1,142 +1,88 @@
-"""The full report of a window: Evidently's HTML with our part above it. Runs in the report process only, since it imports Evidently."""
+"""The full report of a window: Evidently's plots, section by section, our part above. Evidently is imported: in its own process."""
 
 from __future__ import annotations
 
 import re
 import warnings
+from collections.abc import Callable, Iterator
 from functools import lru_cache
 from pathlib import Path
 
 import polars as pl
-from evidently import DataDefinition, Dataset, Report
-from evidently.metrics import ValueDrift
-from evidently.presets import DataDriftPreset
+from evidently.core.metric_types import render_widgets
+from evidently.legacy.model.widget import BaseWidgetInfo
+from evidently.legacy.renderers.html_widgets import group_widget
 
 from config.errors import TidemarkError
 from config.spec import ModelSpec
+from monitor.performance.measures import NotKnown, NotUsable
+from monitor.performance.profile import performance_kinds
+from monitor.reports.columns import Columns
 from monitor.reports.page import header
-from monitor.values import ValueMisfit, conform, judged_kind
+from monitor.reports.performance import performance_widgets
 from monitor.window import WindowData
-from schemas.result import WindowResult
+from schemas.result import PerformanceKind, WindowResult
 
 # Evidently writes its data as two lines of one JSON text each; see `_escape_data`.
 _DATA_LINE = re.compile(r"^(\s*var (?:additional_graphs_)?metric_[0-9a-f]{32} = )(.*)(;\s*)$", re.MULTILINE)
+_TITLES: dict[PerformanceKind, str] = {
+    "regression": "Regression performance",
+    "classification": "Classification performance",
+    "prob_classification": "Classification performance, from probabilities",
+}
+Section = Callable[[], list[BaseWidgetInfo]]
 
 
-def full_report(window: WindowData, spec: ModelSpec, reference_path: Path, result: WindowResult) -> str:
-    """The report's HTML.
+def full_report(
+    window: WindowData, spec: ModelSpec, reference_path: Path, result: WindowResult, on_section: Callable[[str], None] = lambda _: None
+) -> str:
+    """The report's HTML: data drift, data quality and performance, as the spec's monitors ask. A section that Evidently fails on is left
+    out, with a note; ``on_section`` is called with the title of each before it is made.
 
     Raises:
-        TidemarkError: Evidently can take no column of this window, or writes its page in another way than the pinned version does.
+        TidemarkError: Evidently can draw nothing of this window, or writes its page in another way than the pinned version does.
     """
     reference = _read_reference(reference_path, reference_path.stat().st_mtime_ns)
-    names = [c.name for c in result.columns]
-    left_out: dict[str, str] = {c.name: c.reason or c.status for c in result.columns if c.status != "ok"}
-    columns = _usable_columns(names, spec, (reference, window.frame), left_out)
-    html = _evidently_html(columns, spec, reference, window.frame, left_out)
-    notes = tuple(f"Evidently's part below leaves out {name}: {reason}" for name, reason in left_out.items())
-    top = header(result, notes)
-    return _escape_data(html).replace("<body>", f"<body>\n{top}", 1)
+    columns = Columns(spec, reference, window.frame, result)
+    notes: list[str] = []
+    groups = []
+    for title, section in _sections(columns, spec, reference, window):
+        on_section(title)
+        widgets = _made(title, section, notes)
+        if widgets:
+            groups.append(group_widget(title=title, widgets=widgets))
+    notes[:0] = [f"Evidently's part below leaves out {name}: {reason}" for name, reason in columns.left_out.items()]
+    if not groups:
+        raise TidemarkError("; ".join(notes) or "no column of this window can be drawn", "see the verdicts above")
+    return _escape_data(render_widgets(groups)).replace("<body>", f"<body>\n{header(result, tuple(notes))}", 1)
 
 
 @lru_cache(maxsize=8)
 def _read_reference(path: Path, mtime_ns: int) -> pl.DataFrame:  # a changed file is another entry
-    return pl.read_parquet(path)
+    return pl.read_parquet(path, glob=False)
 
 
-def _prepared(frame: pl.DataFrame, name: str, spec: ModelSpec) -> pl.Series:
-    """One column as Evidently takes it: of the spec's type, infinities as nulls, booleans as words."""
-    column = spec.columns[name]
-    series = conform(frame[name], column)
-    if series.dtype == pl.Boolean:
-        return series.cast(pl.String)
-    if series.dtype == pl.Float64:
-        return series.to_frame().select(pl.when(pl.col(name).is_finite()).then(pl.col(name)))[name]
-    return series
+def _sections(columns: Columns, spec: ModelSpec, reference: pl.DataFrame, window: WindowData) -> Iterator[tuple[str, Section]]:
+    yield "Data drift", columns.drift_widgets
+    if "data_quality" in spec.monitors:
+        yield "Data quality", columns.summary_widgets
+    for kind in performance_kinds(spec):
+        yield _TITLES[kind], lambda kind=kind: performance_widgets(kind, spec, reference, window.frame)  # type: ignore[misc]
 
 
-def _usable_columns(names: list[str], spec: ModelSpec, frames: tuple[pl.DataFrame, ...], left_out: dict[str, str]) -> list[str]:
-    """The columns that both frames hold with values; stock Evidently aborts a whole report over one that is all null."""
-    for name in names:
-        for frame, which in zip(frames, ("the reference", "this window"), strict=True):
-            if name in left_out:
-                break
-            try:
-                if name not in frame.columns:
-                    left_out[name] = f"{which} does not have it"
-                elif _prepared(frame, name, spec).drop_nulls().is_empty():
-                    left_out[name] = f"{which} has no value in it"
-            except ValueMisfit as error:
-                left_out[name] = f"in {which} it {error}"
-    return [n for n in names if n not in left_out]
-
-
-def _evidently_html(columns: list[str], spec: ModelSpec, reference: pl.DataFrame, window: pl.DataFrame, left_out: dict[str, str]) -> str:
-    """The page over all columns; when Evidently fails on that, over those it can take alone."""
+def _made(title: str, section: Section, notes: list[str]) -> list[BaseWidgetInfo]:
+    """A section's widgets; none, and a note, when there is nothing to draw or Evidently fails."""
     try:
-        return _run(columns, spec, reference, window)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            return section()
     except (KeyboardInterrupt, SystemExit, MemoryError):
         raise
-    except BaseException:  # noqa: BLE001  # Evidently's own errors are BaseException; which column it was, it doesn't always say
-        for name in columns:
-            reason = _failure(name, spec, reference, window)
-            if reason:
-                left_out[name] = reason
-        rest = [n for n in columns if n not in left_out]
-        if not rest:
-            raise TidemarkError("Evidently can draw no column of this window", "see the verdicts above") from None
-        return _run(rest, spec, reference, window)
-
-
-def _failure(name: str, spec: ModelSpec, reference: pl.DataFrame, window: pl.DataFrame) -> str:
-    try:
-        _run([name], spec, reference, window)
-    except (KeyboardInterrupt, SystemExit, MemoryError):
-        raise
-    except BaseException as error:  # noqa: BLE001  # as above
-        return f"Evidently fails on it ({error or type(error).__name__})"
-    return ""
-
-
-def _run(columns: list[str], spec: ModelSpec, reference: pl.DataFrame, window: pl.DataFrame) -> str:
-    if not columns:
-        raise TidemarkError("no column of this window can be drawn", "see the verdicts above")
-    kinds = {name: judged_kind(spec.columns[name]) for name in columns}
-    definition = DataDefinition(
-        numerical_columns=[n for n, k in kinds.items() if k == "numerical"],
-        categorical_columns=[n for n, k in kinds.items() if k == "categorical"],
-        text_columns=[],
-        datetime_columns=[],
-        unknown_columns=[],
-        list_columns=[],
-    )
-
-    def dataset(frame: pl.DataFrame) -> Dataset:
-        prepared = pl.DataFrame([_prepared(frame, name, spec).alias(name) for name in columns])
-        return Dataset.from_pandas(prepared.to_pandas(), data_definition=definition)
-
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        snapshot = Report(_metrics(columns, spec)).run(dataset(window), dataset(reference))
-        return str(snapshot.get_html_str(as_iframe=False))
-
-
-def _metrics(columns: list[str], spec: ModelSpec) -> list[object]:
-    chosen = spec.drift.columns
-    features = [n for n in columns if n in spec.features]
-    outputs = [n for n in columns if n not in spec.features]
-    metrics: list[object] = []
-    if features:
-        methods = {n: chosen[n].method for n in features if n in chosen and chosen[n].method}
-        thresholds = {n: chosen[n].threshold for n in features if n in chosen and chosen[n].threshold is not None}
-        preset = DataDriftPreset(
-            columns=features, drift_share=spec.drift.share, per_column_method=methods or None, per_column_threshold=thresholds or None
-        )
-        metrics.append(preset)
-    for name in outputs:
-        one = chosen.get(name)
-        metrics.append(ValueDrift(column=name, method=one.method if one else None, threshold=one.threshold if one else None))
-    return metrics
+    except (NotKnown, NotUsable) as error:
+        notes.append(f"{title}: {error}")
+    except BaseException as error:  # noqa: BLE001  # Evidently's own errors are BaseException
+        notes.append(f"{title} is left out: Evidently fails on it ({error or type(error).__name__})")
+    return []
 
 
 def _escape_data(html: str) -> str:

@@ -22,6 +22,7 @@ from config.spec import ModelSpec
 from monitor.drift import scored_snapshot
 from monitor.reports.page import utc
 from monitor.reports.paths import part_beside
+from monitor.suites.evidently_metrics import DescribedRows
 from monitor.workspace.dashboard import dashboard_of
 from monitor.workspace.widgets import verdicts_widget
 from schemas.result import WindowResult
@@ -110,7 +111,7 @@ def _project(identifier: str, result: WindowResult, spec: ModelSpec) -> ProjectM
 def snapshot_of(result: WindowResult, spec: ModelSpec) -> Snapshot:
     """A window's verdicts as Evidently's Snapshot; its time is the window's end, UTC."""
     return scored_snapshot(
-        result.sampled_rows,
+        DescribedRows(result.sampled_rows, result.quality, result.tests),
         spec,
         result.columns,
         timestamp=datetime.fromtimestamp(result.end_ms / 1000, UTC).replace(tzinfo=None),  # Evidently compares with naive times
