@@ -7,7 +7,7 @@ from collections import deque
 from collections.abc import Callable
 
 import numpy as np
-from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
+from confluent_kafka import OFFSET_END, Consumer, KafkaError, KafkaException, Message, TopicPartition
 
 from config.errors import TidemarkError
 from config.settings import Settings
@@ -85,7 +85,7 @@ class Source:
             self._held = True
         stray = self.consumer.consume(1, timeout_s)
         for message in stray:  # fetched before the pause took effect
-            if message.error() is None:
+            if message.error() is None and message.partition() in self.partitions:  # else it was revoked in this very poll
                 self._seek(int(message.partition() or 0), int(message.offset() or 0))
 
     def go_on(self) -> None:
@@ -134,8 +134,9 @@ class Source:
         self.on_assigned(self.partitions[number])
 
     def _assign(self, consumer: Consumer, assigned: list[TopicPartition]) -> None:
-        # The position is set once the state is restored; until then nothing is read.
-        consumer.incremental_assign([TopicPartition(p.topic, p.partition, 0) for p in assigned])
+        # The position is set once the state is restored; until then nothing is read. The end is a place that is always there: a first fetch
+        # may go out before the pause takes effect, and offset 0 is out of range once retention has been at work, which no seek would mend.
+        consumer.incremental_assign([TopicPartition(p.topic, p.partition, OFFSET_END) for p in assigned])
         if assigned:
             consumer.pause([TopicPartition(p.topic, p.partition) for p in assigned])
         for p in assigned:

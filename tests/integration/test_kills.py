@@ -13,7 +13,7 @@ import pytest
 
 from tests.support.broker import Broker
 from tests.support.drills import last_log, settled, start_with_fault, wait_for_progress
-from tests.support.load import Load, Progress, check_answer, models
+from tests.support.load import Load, Progress, check_answer, make_world
 from tests.support.worker import World
 
 logger = logging.getLogger(__name__)
@@ -23,7 +23,7 @@ RECOVERY_LIMIT_S = 25.0  # with a session timeout of 6 s and a transaction timeo
 
 @pytest.fixture
 def world(tmp_path: Path, broker: Broker) -> Iterator[World]:
-    made = World.make(tmp_path / "home", broker.bootstrap_servers, models())
+    made = make_world(tmp_path / "home", broker.bootstrap_servers)
     yield made
     made.stop()
 

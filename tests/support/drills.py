@@ -6,6 +6,8 @@ import subprocess
 import sys
 import time
 
+from confluent_kafka import Producer
+
 from config.settings import ROOT
 from tests.support.load import Progress
 from tests.support.worker import World
@@ -48,3 +50,10 @@ def exit_time_s(process: subprocess.Popen[bytes], timeout_s: float) -> float:
     began = time.monotonic()
     process.wait(timeout_s)
     return time.monotonic() - began
+
+
+def command(world: World, word: str) -> None:
+    """Send a command to every worker."""
+    producer = Producer({"bootstrap.servers": world.settings.brokers})
+    producer.produce(world.settings.commands_topic, word)
+    assert producer.flush(30) == 0

@@ -7,10 +7,11 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from itertools import pairwise
+from pathlib import Path
 
 import numpy as np
 import polars as pl
-from confluent_kafka import Consumer, Message, Producer, TopicPartition
+from confluent_kafka import Consumer, KafkaException, Message, Producer, TopicPartition
 
 from monitor.evaluate import evaluate
 from monitor.reference import load_reference
@@ -36,6 +37,12 @@ def models() -> list[str]:
     for i in range(1000):
         found.setdefault(partition_of(f"m{i}".encode(), PARTITIONS), f"m{i}")
     return [found[p] for p in range(PARTITIONS)]
+
+
+def make_world(home: Path, bootstrap_servers: str, **settings: object) -> World:
+    """A world with the four models, whose references have the distributions of the load: no window drifts, so no report is drawn."""
+    reference = _rows(np.random.default_rng(0).integers(0, 10**9, 2000))
+    return World.make(home, bootstrap_servers, models(), reference=reference, **settings)  # type: ignore[arg-type]
 
 
 def event_times(numbers: np.ndarray[tuple[int], np.dtype[np.int64]]) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
@@ -223,7 +230,13 @@ class Progress:
 
     def committed(self) -> list[int]:
         """The committed offset of each partition; 0 before the first."""
-        return [max(0, p.offset) for p in self._consumer.committed(self._partitions, timeout=20)]
+        deadline = time.monotonic() + 30
+        while True:
+            try:
+                return [max(0, p.offset) for p in self._consumer.committed(self._partitions, timeout=5)]
+            except KafkaException:  # a fresh broker has no coordinator yet
+                if time.monotonic() > deadline:
+                    raise
 
     def ends(self) -> list[int]:
         """The end of each partition."""
