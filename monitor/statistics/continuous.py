@@ -11,14 +11,31 @@ from scipy import special
 
 from monitor.statistics.profiles import NumericProfile, Sample, moments
 
+MERGE_FROM = 3  # times the window's distinct values are more than the reference's: merging both is faster then (measured)
 EXACT_ROWS = 10_000  # up to here SciPy's ks_2samp computes the exact p-value
 
 
 def wasserstein(reference: NumericProfile, window: Sample) -> float:
-    """Integral of ``|F - C|`` over the reference's standard deviation, F and C the distribution functions of reference and window.
+    """Integral of ``|F - C|`` over the reference's standard deviation, F and C the distribution functions of reference and window
+    (``scipy.stats.wasserstein_distance``, divided).
+    """
+    few = MERGE_FROM * len(window.points) <= len(reference.sample.points)
+    return (_area_by_windows_values(reference, window) if few else _area_by_all_values(reference, window)) / reference.norm
 
-    Between two neighbouring values of the window C is constant, F rises, and crosses C at most once, at a quantile of F: so each
-    piece follows from the integral of F at three points. O(m log n) for m distinct values in the window and n in the reference.
+
+def _area_by_all_values(reference: NumericProfile, window: Sample) -> float:
+    """The integral over the merged values of both: O(n + m), since a stable sort of two rising runs merges them."""
+    both = np.concatenate([reference.sample.points, window.points])
+    order = both.argsort(kind="stable")
+    ours = np.cumsum(order < len(reference.sample.points))[:-1]  # the reference's distinct values up to each of the merged ones
+    theirs = np.arange(1, len(both)) - ours
+    return float(np.abs(reference.shares[ours] - window.cumulative[theirs] / window.size) @ np.diff(both[order]))
+
+
+def _area_by_windows_values(reference: NumericProfile, window: Sample) -> float:
+    """The same where the window is small. Between two neighbouring values of the window C is constant, F rises, and crosses C at most
+    once, at a quantile of F: so each piece follows from the integral of F at three points. O(m log n) for m distinct values in the
+    window and n in the reference.
     """
     points, ours = window.points, reference.sample
     starts, ends = points, np.append(points[1:], max(points[-1], ours.points[-1]))
@@ -31,7 +48,7 @@ def wasserstein(reference: NumericProfile, window: Sample) -> float:
     below = share * (crossing - starts) - (at_crossing - at_start)
     above = (at_end - at_crossing) - share * (ends - crossing)
     total = at_start[0] + np.sum(below + above)
-    return max(float(total), 0.0) / reference.norm
+    return max(float(total), 0.0)
 
 
 def ks(reference: NumericProfile, window: Sample) -> float:
