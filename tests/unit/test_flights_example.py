@@ -144,3 +144,17 @@ def test_the_storms_of_late_june_stand_out(weeks: dict[dt.date, WindowResult]) -
     result = weeks[dt.date(2013, 6, 24)]
     assert result.drifted_names() == ["dep_delay", "distance", "dest"]
     assert [weeks[dt.date(2013, 8, day)].drifted for day in (12, 19, 26)] == [False] * 3
+
+
+def test_the_model_is_worse_in_the_week_of_24_june(made: Settings, weeks: dict[dt.date, WindowResult]) -> None:
+    """Mean absolute error: 11 minutes on the reference, 17 in that week, as a plain mean over its rows says too; each week has its own."""
+    reference = pl.read_parquet(made.home / REFERENCE)
+    (performance,) = weeks[dt.date(2013, 6, 24)].performance
+    mae = performance.measure("mae")
+    assert mae is not None
+    assert mae.value is not None
+    assert (performance.kind, performance.status, performance.rows) == ("regression", "ok", weeks[dt.date(2013, 6, 24)].rows)
+    assert mae.reference == pytest.approx((reference["prediction"] - reference[TARGET]).abs().mean(), rel=1e-12)
+    assert (round(mae.reference), round(mae.value)) == (11, 17)
+    assert performance.changes[0] == f"mae {mae.reference:.4g} → {mae.value:.4g}"
+    assert {result.performance[0].status for result in weeks.values()} == {"ok"}
