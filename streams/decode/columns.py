@@ -30,47 +30,73 @@ def booleans(values: npt.NDArray[np.uint8], present: Present) -> pa.Array:
     return pa.Array.from_buffers(pa.bool_(), len(values), [_validity(present), pa.py_buffer(np.packbits(values, bitorder="little"))])
 
 
-def texts(buffer: Buffer, begin: IntArray, length: IntArray, present: Present) -> pa.Array:
-    """A column of texts: of type string when all are ASCII, else of binary, since nobody has looked yet whether they are UTF-8."""
-    longest = int(length.max(initial=0))
-    if longest <= _INLINE:
-        views = _short(buffer, begin, length)
-        return _views(views, [], present, ascii_only=_is_ascii(views))  # a length up to 12 has no high bit either
-    if longest <= _WIDEST and len(length) * longest <= 4 * int(length.sum()) + 65_536:
-        width = -(-longest // 8) * 8
-        own = buffer.load(f"V{width}", begin).view("<u8")
-        offsets = np.arange(0, len(length) * width, width)
-        return _views(_long(buffer, begin, length, offsets), [own], present, ascii_only=_is_ascii(own))
-    if len(buffer.data) >= 2**31:
-        raise ValueError(f"a batch of {len(buffer.data)} bytes is more than a view can point into")
-    return _views(_long(buffer, begin, length, begin), [buffer.data], present, ascii_only=False)
+def texts(buffer: Buffer, begin: IntArray, length: IntArray, present: Present) -> tuple[pa.Array, list[int]]:
+    """A column of texts, and the rows in which a text is found not to be UTF-8, empty in the column.
+
+    The column is of type string when all its texts are known to be UTF-8, else of binary: then nobody has looked yet.
+    """
+    far = np.flatnonzero(length > _INLINE)
+    views = np.empty(2 * len(length), dtype="<u8") if len(far) == len(length) else _inline(buffer, begin, length)
+    doubtful = far[:0] if len(far) == len(length) else _not_ascii(views, len(length))
+    blobs = []
+    if len(far):
+        blob, offsets = _gather(buffer, begin[far], length[far])
+        _point(views, far, length[far], buffer.load("<u4", begin[far]), offsets)
+        doubtful = np.union1d(doubtful, far if blob is buffer.data else far[_not_ascii(blob, len(far))])
+        blobs = [pa.py_buffer(blob)]
+    few = len(doubtful) <= len(length) // 16
+    wrong = [row for row in doubtful.tolist() if not is_utf8(_bytes(buffer, begin[row], length[row]))] if few else []
+    for row in wrong:
+        views[2 * row : 2 * row + 2] = 0
+    return pa.Array.from_buffers(
+        pa.string_view() if few else pa.binary_view(), len(length), [_validity(present), pa.py_buffer(views), *blobs]
+    ), wrong
 
 
-def _views(views: npt.NDArray[Any], blobs: list[npt.NDArray[Any]], present: Present, *, ascii_only: bool) -> pa.Array:
-    buffers = [_validity(present), pa.py_buffer(views), *(pa.py_buffer(b) for b in blobs)]
-    return pa.Array.from_buffers(pa.string_view() if ascii_only else pa.binary_view(), len(views) // 2, buffers)
+def is_utf8(text: bytes) -> bool:
+    """Whether the bytes are UTF-8."""
+    try:
+        text.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
 
 
-def _short(buffer: Buffer, begin: IntArray, length: IntArray) -> npt.NDArray[np.uint64]:
+def _inline(buffer: Buffer, begin: IntArray, length: IntArray) -> npt.NDArray[np.uint64]:
     """Views of texts that lie in their views: the length, and up to twelve bytes. Shape (2 * texts,)."""
     views = buffer.load("V16", begin - 4).view("<u8")
+    length = np.minimum(length, _INLINE)
     views &= _MASKS[length].view("<u8")
     views.view("<u4")[::4] = length
     return views
 
 
-def _long(buffer: Buffer, begin: IntArray, length: IntArray, offsets: IntArray) -> npt.NDArray[np.uint64]:
-    """Views of texts of any length: the length, four bytes, which buffer the text lies in, and where in it. Shape (2 * texts,)."""
-    views = np.empty((len(length), 4), dtype="<u4")
-    views[:, 0], views[:, 1], views[:, 2], views[:, 3] = length, buffer.load("<u4", begin), 0, offsets
-    inline = np.flatnonzero(length <= _INLINE)
-    if len(inline):
-        views[inline] = _short(buffer, begin[inline], length[inline]).view("<u4").reshape(-1, 4)
-    return views.view("<u8").reshape(-1)
+def _gather(buffer: Buffer, begin: IntArray, length: IntArray) -> tuple[npt.NDArray[Any], IntArray]:
+    """Bytes that hold the texts, and where in them each begins."""
+    width = -(-int(length.max()) // 8) * 8
+    if width <= _WIDEST and len(length) * width <= 4 * int(length.sum()) + 65_536:
+        return buffer.load(f"V{width}", begin).view("<u8"), np.arange(0, len(length) * width, width)
+    if len(buffer.data) >= 2**31:
+        raise ValueError(f"a batch of {len(buffer.data)} bytes is more than a view can point into")
+    return buffer.data, begin
 
 
-def _is_ascii(words: npt.NDArray[np.uint64]) -> bool:
-    return not np.bitwise_or.reduce(words) & _HIGH_BITS
+def _point(views: npt.NDArray[np.uint64], rows: IntArray, length: IntArray, prefix: npt.NDArray[np.uint32], offsets: IntArray) -> None:
+    """Make some rows views of texts elsewhere: the length, the first four bytes, which buffer, and where in it."""
+    far = np.empty((len(rows), 4), dtype="<u4")
+    far[:, 0], far[:, 1], far[:, 2], far[:, 3] = length, prefix, 0, offsets
+    views.reshape(-1, 2)[rows] = far.view("<u8")
+
+
+def _not_ascii(words: npt.NDArray[np.uint64], rows: int) -> IntArray:
+    """Rows that have a byte above 0x7F in their words, which may hold more than the text."""
+    if not np.bitwise_or.reduce(words) & _HIGH_BITS:
+        return np.zeros(0, dtype=np.int64)
+    return np.flatnonzero((words.reshape(rows, -1) & _HIGH_BITS).any(axis=1))
+
+
+def _bytes(buffer: Buffer, begin: int, length: int) -> bytes:
+    return buffer.data[begin : begin + length].tobytes()
 
 
 def _validity(present: Present) -> pa.Buffer | None:

@@ -117,8 +117,22 @@ class Cursor:
     def _varint(self, at: IntArray) -> tuple[npt.NDArray[Any], Any, BoolArray | None]:
         """Unsigned numbers of seven bits a byte, lowest first; how many bytes each takes; which take more than 64 bits hold."""
         first = self.buffer.load("u1", at)
-        if first.max(initial=0) < 0x80:
+        longer = first >= 0x80
+        if not longer.any():
             return first, 1, None
+        if longer.all():
+            return self._words(at)
+        raw, size = first.astype(np.uint64), np.ones(len(at), dtype=np.int64)
+        places = np.flatnonzero(longer)
+        raw[places], size[places], wrong = self._words(at[places])
+        if wrong is None:
+            return raw, size, None
+        overlong = np.zeros(len(at), dtype=np.bool_)
+        overlong[places] = wrong
+        return raw, size, overlong
+
+    def _words(self, at: IntArray) -> tuple[npt.NDArray[np.uint64], IntArray, BoolArray | None]:
+        """The same for numbers of up to ten bytes, eight of them at a time."""
         word = self.buffer.load("<u8", at)
         stop = ~word & _STOPS
         stop &= -stop  # the lowest byte without a continuation bit

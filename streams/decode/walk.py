@@ -38,7 +38,9 @@ def read_columns(layout: EventLayout, buffer: Buffer, starts: IntArray, ends: In
 def _read(cursor: Cursor, scalar: Scalar) -> pa.Array:
     present: Present = None if scalar.value_branch is None else cursor.branch(scalar.value_branch)
     if scalar.kind == "string":
-        return columns.texts(cursor.buffer, *cursor.text(present), present)
+        column, wrong = columns.texts(cursor.buffer, *cursor.text(present), present)
+        cursor.bad[wrong] = True
+        return column
     if scalar.kind == "boolean":
         return columns.booleans(cursor.boolean(present), present)
     if scalar.kind == "int":
@@ -59,13 +61,7 @@ def _texts(frame: pl.DataFrame) -> tuple[pl.DataFrame, BoolArray]:
     except ComputeError:  # it does not say where
         readable = everything
     for name in unseen:
-        readable &= np.array([value is None or value.isascii() or _is_utf8(value) for value in frame[name].to_list()], dtype=np.bool_)
+        readable &= np.array(
+            [value is None or value.isascii() or columns.is_utf8(value) for value in frame[name].to_list()], dtype=np.bool_
+        )
     return frame.filter(pl.Series(readable)).with_columns(pl.col(unseen).cast(pl.String)), readable
-
-
-def _is_utf8(text: bytes) -> bool:
-    try:
-        text.decode()
-    except UnicodeDecodeError:
-        return False
-    return True
