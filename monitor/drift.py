@@ -32,9 +32,10 @@ from evidently.metrics.column_statistics import (
 from config.spec import Kind, ModelSpec
 from monitor.reference import ReferenceProfile
 from monitor.statistics.methods import Method
+from monitor.suites.evidently_metrics import ColumnsWithNulls, DataStability, DescribedRows, RowsWithNulls
 from monitor.values import judged_kind, usable
 from monitor.window import WindowData
-from schemas.result import ColumnResult
+from schemas.result import ColumnResult, DataQuality, TestResult
 
 COLUMN_TYPES: dict[Kind, ColumnType] = {"numerical": ColumnType.Numerical, "categorical": ColumnType.Categorical}
 _RANDOM_STATE = threading.Lock()  # Evidently's permutation tests seed and use NumPy's global random state
@@ -69,13 +70,15 @@ def stock_score(method: Method, reference: pl.Series, window: pl.Series, kind: K
 class ScoredDataset(PandasDataset):  # type: ignore[misc]  # evidently's types are not followed
     """A window whose columns are judged already. A Report asks for nothing else, so the rows themselves are not copied into pandas."""
 
-    def __init__(self, rows: int, definition: DataDefinition, verdicts: Mapping[str, ColumnResult]) -> None:
+    def __init__(self, definition: DataDefinition, verdicts: Mapping[str, ColumnResult], described: DescribedRows) -> None:
+        rows = described.rows
         self._data = pd.DataFrame(index=range(rows))
         self._data_definition = definition
         self._dataset_stats = DatasetStats(rows, len(verdicts), {})
         self._metadata: dict[str, Any] = {}
         self._tags: list[str] = []
         self.verdicts = verdicts
+        self.described = described
 
 
 class ScoredDriftCalculation(ValueDriftCalculation, ABC):  # type: ignore[misc]  # evidently's types are not followed
@@ -158,13 +161,21 @@ def data_definition(spec: ModelSpec) -> DataDefinition:
     )
 
 
-def evidently_snapshot(window: WindowData, spec: ModelSpec, profile: ReferenceProfile, columns: Sequence[ColumnResult]) -> Snapshot:
+def evidently_snapshot(
+    window: WindowData,
+    spec: ModelSpec,
+    profile: ReferenceProfile,
+    columns: Sequence[ColumnResult],
+    quality: DataQuality | None = None,
+    tests: tuple[TestResult, ...] = (),
+) -> Snapshot:
     """A real Evidently Snapshot of a window's verdicts, for a workspace that ``evidently ui`` opens; its time is the window's end.
 
-    Columns that could not be judged are left out. ``Snapshot.dict()`` is what stock ``ValueDrift`` metrics would give.
+    Columns that could not be judged are left out. ``Snapshot.dict()`` is what stock ``ValueDrift`` metrics would give, and our own
+    metrics of nulls and data stability where the result has ``quality`` and ``tests``.
     """
     return scored_snapshot(
-        window.frame.height,
+        DescribedRows(window.frame.height, quality, tests),
         spec,
         columns,
         timestamp=datetime.fromtimestamp(window.end_ms / 1000, UTC),
@@ -173,14 +184,18 @@ def evidently_snapshot(window: WindowData, spec: ModelSpec, profile: ReferencePr
     )
 
 
-def scored_snapshot(rows: int, spec: ModelSpec, columns: Sequence[ColumnResult], **about: Any) -> Snapshot:
-    """A Snapshot of the columns that could be judged in a window of ``rows`` rows; ``about`` is what ``Report.run`` is told besides."""
+def scored_snapshot(described: DescribedRows, spec: ModelSpec, columns: Sequence[ColumnResult], **about: Any) -> Snapshot:
+    """A Snapshot of the columns that could be judged, and of the data; ``about`` is what ``Report.run`` is told besides."""
     scored = {c.name: c for c in columns if c.status == "ok" and c.score is not None}
     metrics: list[Any] = [_metric(spec, name) for name in scored]
     features = [c.name for c in scored.values() if c.role == "feature"]
     if features:
         metrics.insert(0, ScoredColumnsCount(columns=features, drift_share=spec.drift.share))
-    return Report(metrics, include_tests=True).run(ScoredDataset(rows, data_definition(spec), scored), None, **about)
+    if described.quality is not None:
+        metrics += [ColumnsWithNulls(tests=[]), RowsWithNulls(tests=[])]
+    if described.stability():
+        metrics.append(DataStability(tests=[]))
+    return Report(metrics, include_tests=True).run(ScoredDataset(data_definition(spec), scored, described), None, **about)
 
 
 def _metric(spec: ModelSpec, name: str) -> ScoredValueDrift:

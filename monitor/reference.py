@@ -14,7 +14,7 @@ from config.errors import ReferenceDataError
 from config.spec import Column, Kind, ModelSpec
 from monitor.performance.measures import NotUsable
 from monitor.performance.profile import PerformanceProfile, fit_performance
-from monitor.quality.describe import ReferenceQuality, describe_reference, wanted
+from monitor.quality.describe import ReferenceQuality, describe_reference, described_columns, wanted
 from monitor.statistics.methods import Method, chosen_method
 from monitor.statistics.profiles import CategoryProfile, NumericProfile, fit_counts, fit_numbers
 from monitor.values import ValueMisfit, category_counts, conform, judged_kind, numbers
@@ -94,7 +94,7 @@ def load_reference(spec: ModelSpec, path: Path) -> ReferenceProfile:
     frame = _read(path, types)
     columns = {name: _fit(path, spec, frame[name], kind, methods[name]) for name, kind in kinds.items()}
     performance = _performance(path, spec, frame)
-    quality = describe_reference(spec, frame) if wanted(spec) else None
+    quality = describe_reference(described_columns(spec), frame, spec.columns) if wanted(spec) else None
     return ReferenceProfile(
         path,
         _fingerprint(frame),

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import polars as pl
 
-from config.spec import ModelSpec
+from config.spec import Column, ModelSpec
 from monitor.columns import ReadColumn, read_columns
 from monitor.quality.column import Expected, describe_column
 from monitor.quality.table import duplicated_columns, duplicated_rows, rows_with_nulls
@@ -41,16 +41,15 @@ def described_columns(spec: ModelSpec) -> dict[str, Role]:
 
 def describe_window(window: WindowData, spec: ModelSpec, read: Mapping[str, ReadColumn], reference: ReferenceQuality) -> DataQuality:
     """Describe a window's columns and rows. Null shares are of all its rows where it holds a sample; the rest is of the sample."""
-    height = window.frame.height
     shares = {name: _null_share(window, name, read[name]) for name in read}
-    return _describe(described_columns(spec), read, height, shares, reference.expected)
+    return describe(described_columns(spec), read, window.frame.height, shares, reference.expected)
 
 
-def describe_reference(spec: ModelSpec, frame: pl.DataFrame) -> ReferenceQuality:
-    """Describe a reference dataset; its columns have the spec's types."""
-    read, roles = read_columns(frame, spec.columns), described_columns(spec)
+def describe_reference(roles: Mapping[str, Role], frame: pl.DataFrame, types: Mapping[str, Column]) -> ReferenceQuality:
+    """Describe a reference dataset of one row or more; it has all the columns, of these types."""
+    read = read_columns(frame, types)
     shares = {name: column.nulls / frame.height for name, column in read.items()}
-    data = _describe(roles, read, frame.height, shares, {})
+    data = describe(roles, read, frame.height, shares, {})
     columns = {c.name: c for c in data.columns}
     return ReferenceQuality(frame.height, data, columns, {name: _expected(read[name], columns[name]) for name in roles})
 
@@ -73,13 +72,14 @@ def _null_share(window: WindowData, name: str, read: ReadColumn) -> float:
     return min(window.nulls[name] / window.rows + (read.nulls - read.raw.null_count()) / height, 1.0)
 
 
-def _describe(
+def describe(
     roles: Mapping[str, Role],
     read: Mapping[str, ReadColumn],
     height: int,
     null_shares: Mapping[str, float],
     expected: Mapping[str, Expected],
 ) -> DataQuality:
+    """Describe the columns of ``roles`` in ``height`` rows, null shares given; ``expected`` holds what is known of the reference's."""
     nothing = Expected()
     columns = tuple(
         describe_column(name, role, read[name], height, null_shares[name], expected.get(name, nothing)) for name, role in roles.items()

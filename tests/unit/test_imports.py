@@ -19,7 +19,13 @@ MAY = {
 ONLY_IN = {
     "faust": ("streams/",),
     "mode": ("streams/",),
-    "evidently": ("monitor/drift.py", "monitor/reports/", "monitor/workspace/", "monitor/statistics/"),
+    "evidently": (
+        "monitor/drift.py",
+        "monitor/reports/",
+        "monitor/workspace/",
+        "monitor/statistics/",
+        "monitor/suites/evidently_metrics.py",
+    ),
     "prometheus_client": ("monitor/", "streams/app.py", "streams/worker.py", "producers/emitter/metrics.py", "examples/"),
     "confluent_kafka": ("streams/", "producers/", "schemas/", "compose/native/kafka.py"),
     "bentoml": ("examples/", "producers/"),
