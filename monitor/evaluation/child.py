@@ -14,7 +14,8 @@ from monitor.children import serve
 from monitor.evaluate import evaluate
 from monitor.evaluation.tasks import Judge, Load, Loaded
 from monitor.outcome import failed
-from monitor.reference import ReferenceProfile, load_reference
+from monitor.profile_store import stored_reference
+from monitor.reference import ReferenceProfile
 from schemas.result import WindowResult
 
 log = logging.getLogger(__name__)
@@ -33,11 +34,11 @@ class Evaluations:
 
     def _load(self, task: Load) -> Loaded | TidemarkError:
         try:
-            profile = load_reference(task.spec, task.path)
+            profile = stored_reference(task.spec, task.path)
         except TidemarkError as error:
             return error
         self._keep(task.spec.digest(profile.fingerprint), profile)
-        return Loaded(profile.fingerprint, any(c.method is not None and not c.method.fast for c in profile.columns.values()))
+        return Loaded(profile.fingerprint, profile.slow)
 
     def _judge(self, task: Judge) -> WindowResult:
         window = task.data()
@@ -50,7 +51,7 @@ class Evaluations:
 
     def _profile(self, digest: str, spec: ModelSpec, path: Path) -> ReferenceProfile:
         if digest not in self._profiles:
-            self._keep(digest, load_reference(spec, path))
+            self._keep(digest, stored_reference(spec, path))
         self._profiles.move_to_end(digest)
         return self._profiles[digest]
 
