@@ -9,7 +9,7 @@ from typing import Any
 import polars as pl
 
 from config.spec import ModelSpec
-from streams.windows.batch import FEATURE, ID, PREDICTION, TARGET, VERSION
+from streams.windows.batch import FEATURE, ID, PREDICTION, PROBABILITY, TARGET, VERSION
 from streams.windows.grid import Grid
 
 _DTYPES: dict[str, Any] = {"double": pl.Float64(), "long": pl.Int64(), "boolean": pl.Boolean(), "string": pl.String()}
@@ -32,19 +32,23 @@ class Binding:
         """The polars type of each column that a window of this spec keeps."""
         features = {FEATURE + name: _DTYPES[column.type] for name, column in self.spec.features.items()}
         target = {TARGET: _DTYPES[self.spec.target.type]} if self.spec.target else {}
-        return {ID: pl.String(), VERSION: pl.String(), PREDICTION: _DTYPES[self.spec.prediction.type], **target, **features}
+        classes = {PROBABILITY + label: pl.Float64() for label in self.spec.probabilities}
+        return {ID: pl.String(), VERSION: pl.String(), PREDICTION: _DTYPES[self.spec.prediction.type], **target, **classes, **features}
 
     def conform(self, frame: pl.DataFrame) -> pl.DataFrame:
         """The columns that the spec knows, in its types, so that rows of older and newer schemas go together.
 
         A value that its type cannot hold becomes null. A column that the schema does not have stays missing.
         """
-        columns = [(name, dtype) for name, dtype in self.dtypes.items() if name in frame.columns]
-        return frame.select(pl.col(n) if frame.schema[n] == d else pl.col(n).cast(d, strict=False) for n, d in columns)
+        schema = frame.schema
+        names = [name for name in self.dtypes if name in schema]
+        other = [pl.col(n).cast(self.dtypes[n], strict=False) for n in names if schema[n] != self.dtypes[n]]
+        return (frame.with_columns(other) if other else frame)[names]  # usually there is nothing to compute
 
     def names(self, columns: list[str]) -> dict[str, str]:
         """The user's name of each column of a window's rows, but for what only windows need."""
         outputs = {PREDICTION: self.spec.prediction.column, TARGET: self.spec.target.column if self.spec.target else ""}
+        outputs |= {PROBABILITY + label: name for label, name in self.spec.probabilities.items()}
         return {c: outputs.get(c) or c.removeprefix(FEATURE) for c in columns if c not in (ID, VERSION)}
 
     @cached_property
