@@ -28,8 +28,8 @@ def label_text(label: object) -> object:
 
 
 Label = Annotated[str, BeforeValidator(label_text), Field(min_length=1)]
-AvroType = Literal["double", "long", "boolean", "string"]
-Kind = Literal["numerical", "categorical"]
+AvroType = Literal["double", "long", "boolean", "string", "doubles"]  # doubles: an array of numbers
+Kind = Literal["numerical", "categorical", "text", "embedding"]
 Monitor = Literal[
     "data_drift",
     "prediction_drift",
@@ -47,15 +47,21 @@ class _Part(BaseModel):
 
 
 class Column(_Part):
-    """One column: its type on the wire and whether it is judged as numbers or as categories."""
+    """One column: its type on the wire and what it is judged as: numbers, categories, text or an embedding (one vector a row)."""
 
     type: AvroType
     kind: Kind = "numerical"
 
     @model_validator(mode="after")
-    def _text_is_categorical(self) -> Column:
+    def _kind_suits_type(self) -> Column:
         if self.type == "string" and self.kind == "numerical":
-            raise ValueError("a string column is judged as categories: set kind: categorical")
+            raise ValueError("a string column is judged as categories or as text: set kind: categorical, or kind: text")
+        if self.kind == "text" and self.type != "string":
+            raise ValueError(f"kind: text is for a string column, this one is {self.type}: set type: string, or another kind")
+        if (self.kind == "embedding") != (self.type == "doubles"):
+            raise ValueError(
+                f"kind: embedding goes with type: doubles (an array of numbers), this column has type: {self.type} and kind: {self.kind}"
+            )
         return self
 
 
@@ -63,6 +69,12 @@ class Output(Column):
     """The prediction or the target: a column with a name."""
 
     column: str
+
+    @model_validator(mode="after")
+    def _is_one_value(self) -> Output:
+        if self.kind == "embedding":
+            raise ValueError("prediction and target are one value a row: an embedding can only be a feature")
+        return self
 
 
 class Window(_Part):
@@ -107,12 +119,29 @@ class ColumnDrift(_Part):
     threshold: float | None = None
 
 
+class DomainClassifier(_Part):
+    """A classifier that tries to tell the window's rows from the reference's, over all features together. Slow: seconds a window.
+
+    ``threshold`` is on its ROC AUC. Without one it is .55, or what a coin reaches in one window of twenty where that is more.
+    """
+
+    threshold: Annotated[float, Field(ge=0.5, le=1)] | None = None
+
+
+def _switch(value: object) -> object:
+    """``true`` is the part with its defaults, ``false`` is no such part."""
+    if isinstance(value, bool):
+        return {} if value else None
+    return value
+
+
 class Drift(_Part):
     """The drift monitor: the dataset rule and per-column choices."""
 
     share: Annotated[float, Field(gt=0, le=1)] = 0.5
     thresholds: Literal["evidently"] = "evidently"
     columns: dict[str, ColumnDrift] = Field(default_factory=dict)
+    domain_classifier: Annotated[DomainClassifier | None, BeforeValidator(_switch)] = None
 
 
 class ModelSpec(_Part):
@@ -150,6 +179,10 @@ class ModelSpec(_Part):
                 raise ValueError(f"drift.columns names {name!r}, which is no column of this model; its columns are {', '.join(known)}")
         if "target_drift" in self.monitors and self.target is None:
             raise ValueError("monitor target_drift needs a target: set target, or take it out of monitors")
+        if self.drift.domain_classifier and not ("data_drift" in self.monitors and self.classified):
+            raise ValueError(
+                "drift.domain_classifier needs monitor data_drift and a numerical or categorical feature: add them, or take it out"
+            )
         self._performance_has_its_columns()
         self._tests_have_their_columns(known)
         return self
@@ -207,6 +240,11 @@ class ModelSpec(_Part):
         """All judged columns by name: the features, then the prediction, then the target."""
         outputs = {o.column: o for o in (self.prediction, self.target) if o}
         return {**self.features, **outputs}
+
+    @property
+    def classified(self) -> dict[str, Column]:
+        """The features that the domain classifier looks at: numbers and categories, by name."""
+        return {name: column for name, column in self.features.items() if column.kind in ("numerical", "categorical")}
 
     @property
     def probability_columns(self) -> dict[str, Column]:

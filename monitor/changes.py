@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import math
 
-from monitor.reference import ColumnProfile
 from monitor.statistics.profiles import CategoryProfile, Sample
 from monitor.values import Category, Counts
 
@@ -79,13 +78,14 @@ def mean(values: Sample) -> float:
 def number_changes(reference: Sample, window: Sample) -> tuple[str, ...]:
     """Mean, median and the middle 90 % from–to; values beyond the reference's range; one factor for all quantiles."""
     ours, theirs = [quantile(reference, q) for q in QUANTILES], [quantile(window, q) for q in QUANTILES]
-    texts = [_shift("mean", mean(reference), mean(window)), _shift("median", ours[2], theirs[2])]
+    texts = [shift("mean", mean(reference), mean(window)), shift("median", ours[2], theirs[2])]
     if (ours[0], ours[-1]) != (theirs[0], theirs[-1]):
         texts.append(f"5–95 % of values {number(ours[0])} to {number(ours[-1])} → {number(theirs[0])} to {number(theirs[-1])}")
     return tuple(text for text in (*texts, _range(reference, window), _unit(ours, theirs)) if text)
 
 
-def _shift(name: str, before: float, after: float) -> str:
+def shift(name: str, before: float, after: float) -> str:
+    """``name before → after``, empty where both look alike."""
     return "" if number(before) == number(after) else f"{name} {number(before)} → {number(after)}"
 
 
@@ -108,7 +108,7 @@ def _unit(ours: list[float], theirs: list[float]) -> str:
     return f"every quantile ×{number(factor)}, as by another unit" if alike and not 1 / UNIT_FACTOR < factor < UNIT_FACTOR else ""
 
 
-def null_change(reference: ColumnProfile, nulls: int, rows: int) -> tuple[str, ...]:
+def null_change(before: float, nulls: int, rows: int) -> tuple[str, ...]:
     """The share of rows without a value, from–to, where it changed by a hundredth of the rows or more."""
-    before, after = reference.nulls / reference.rows, nulls / rows
+    after = nulls / rows
     return (f"nulls {percent(before)} → {percent(after)} of rows",) if abs(after - before) >= VISIBLE_NULLS else ()

@@ -7,7 +7,9 @@ from __future__ import annotations
 import threading
 import warnings
 from abc import ABC
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -20,6 +22,13 @@ from evidently.core.metric_types import MetricTestResult
 from evidently.core.report import Context, Snapshot
 from evidently.legacy.calculations.stattests.registry import get_stattest
 from evidently.legacy.core import ColumnType
+from evidently.legacy.metrics.data_drift.embedding_drift_methods import (
+    DistanceDriftMethod,
+    DriftMethod,
+    MMDDriftMethod,
+    ModelDriftMethod,
+    RatioDriftMethod,
+)
 from evidently.legacy.tests.base_test import TestStatus
 from evidently.metrics import DriftedColumnsCount, ValueDrift
 from evidently.metrics.column_statistics import (
@@ -32,33 +41,66 @@ from evidently.metrics.column_statistics import (
 from config.spec import Kind, ModelSpec
 from monitor.reference import ReferenceProfile
 from monitor.statistics.methods import Method
+from monitor.statistics.profiles import Floats
+from monitor.statistics.score import Score, verdict
 from monitor.suites.evidently_metrics import ColumnsWithNulls, DataStability, DescribedRows, RowsWithNulls
 from monitor.values import judged_kind, usable
 from monitor.window import WindowData
 from schemas.result import ColumnResult, DataQuality, TestResult
 
-COLUMN_TYPES: dict[Kind, ColumnType] = {"numerical": ColumnType.Numerical, "categorical": ColumnType.Categorical}
+COLUMN_TYPES: dict[Kind, ColumnType] = {
+    "numerical": ColumnType.Numerical,
+    "categorical": ColumnType.Categorical,
+    "text": ColumnType.Text,
+}
+EMBEDDING_METHODS: dict[str, type[DriftMethod]] = {
+    "ratio": RatioDriftMethod,
+    "distance": DistanceDriftMethod,
+    "model": ModelDriftMethod,
+    "mmd": MMDDriftMethod,
+}
 _RANDOM_STATE = threading.Lock()  # Evidently's permutation tests seed and use NumPy's global random state
 
 
-def stock_score(method: Method, reference: pl.Series, window: pl.Series, kind: Kind) -> float:
-    """The score by Evidently's own function, nulls and infinities dropped from both as Evidently does.
+def stock_score(method: Method, reference: pl.Series, window: pl.Series, kind: Kind, threshold: float | None = None) -> Score:
+    """The verdict by Evidently's own function, nulls and infinities dropped from both as Evidently does.
 
     NumPy's global random state is the same after the call as before it, and the score does not depend on it.
 
     Raises:
-        ValueError: Evidently refuses (``fisher_exact`` wants equal numbers of binary values, …) or fails; the message says why.
+        ValueError: Evidently refuses or fails, or its score is not a number; the message says why.
     """
     column_type = COLUMN_TYPES[kind]
     test = get_stattest(None, None, column_type, method.name)
     first, second = usable(reference).to_pandas(), usable(window).to_pandas()
+    with _as_evidently_does(method):
+        found = test(first, second, column_type, threshold)
+    plain = verdict(method, float(found.drift_score), found.actual_threshold)
+    return replace(plain, drifted=bool(found.drifted))  # a percentile method decides by more than score and threshold
+
+
+def stock_embedding_score(method: Method, reference: Floats, window: Floats) -> float:
+    """The score by Evidently's own embedding drift method; matrices of shape (rows, length).
+
+    Raises:
+        ValueError: Evidently fails; the message says why.
+    """
+    names = [f"c{i}" for i in range(reference.shape[1])]
+    found = EMBEDDING_METHODS[method.name]()
+    with _as_evidently_does(method):
+        return float(found(pd.DataFrame(window, columns=names), pd.DataFrame(reference, columns=names))[0])
+
+
+@contextmanager
+def _as_evidently_does(method: Method) -> Iterator[None]:
+    """Evidently seeds and uses NumPy's global random state: a fixed one inside, the old one after; whatever fails is a ValueError."""
     with _RANDOM_STATE:
         before = np.random.get_state()
         np.random.seed(0)
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")
-                return float(test(first, second, column_type, method.threshold).drift_score)
+                yield
         except (KeyboardInterrupt, SystemExit, MemoryError):
             raise
         except BaseException as error:  # Evidently's own errors are BaseException where a metric or a column is not found
@@ -148,17 +190,37 @@ class ScoredColumnsCount(DriftedColumnsCount):  # type: ignore[misc]  # evidentl
         return ScoredCountCalculation(stock.get_metric_id(), stock)
 
 
-def data_definition(spec: ModelSpec) -> DataDefinition:
-    """What the spec's columns are to Evidently: never guessed, since guessed types turn categories into text."""
+def data_definition(spec: ModelSpec, lengths: Mapping[str, int] | None = None) -> DataDefinition:
+    """What the spec's columns are to Evidently: never guessed, since guessed types turn categories into text.
+
+    Embeddings are lists; of those that ``lengths`` gives the length of, each component is a column of its own, as :func:`expanded` makes
+    them, and Evidently's ``EmbeddingsDrift`` finds them by the embedding's name.
+    """
     kinds = {name: judged_kind(column) for name, column in spec.columns.items()}
+    embeddings = {name: components(name, length) for name, length in (lengths or {}).items()}
     return DataDefinition(
-        numerical_columns=[name for name, kind in kinds.items() if kind == "numerical"],
+        numerical_columns=[*(n for n, kind in kinds.items() if kind == "numerical"), *(c for names in embeddings.values() for c in names)],
         categorical_columns=[name for name, kind in kinds.items() if kind == "categorical"],
-        text_columns=[],
+        text_columns=[name for name, kind in kinds.items() if kind == "text"],
         datetime_columns=[],
         unknown_columns=[],
-        list_columns=[],
+        list_columns=[name for name, kind in kinds.items() if kind == "embedding" and name not in embeddings],
+        embeddings=embeddings or None,
     )
+
+
+def components(name: str, length: int) -> list[str]:
+    """The names of an embedding's components as columns."""
+    return [f"{name}[{i}]" for i in range(length)]
+
+
+def expanded(frame: pl.DataFrame, lengths: Mapping[str, int]) -> pl.DataFrame:
+    """The frame with each embedding as columns, one a component; of a vector of another length than ``lengths`` says all are null."""
+    for name, length in lengths.items():
+        alike = pl.when(pl.col(name).list.len() == length).then(pl.col(name))
+        parts = [alike.list.get(i, null_on_oob=True).alias(part) for i, part in enumerate(components(name, length))]
+        frame = frame.with_columns(parts).drop(name)
+    return frame
 
 
 def evidently_snapshot(
@@ -187,7 +249,7 @@ def evidently_snapshot(
 def scored_snapshot(described: DescribedRows, spec: ModelSpec, columns: Sequence[ColumnResult], **about: Any) -> Snapshot:
     """A Snapshot of the columns that could be judged, and of the data; ``about`` is what ``Report.run`` is told besides."""
     scored = {c.name: c for c in columns if c.status == "ok" and c.score is not None}
-    metrics: list[Any] = [_metric(spec, name) for name in scored]
+    metrics: list[Any] = [_metric(spec, column) for column in scored.values()]
     features = [c.name for c in scored.values() if c.role == "feature"]
     if features:
         metrics.insert(0, ScoredColumnsCount(columns=features, drift_share=spec.drift.share))
@@ -198,6 +260,7 @@ def scored_snapshot(described: DescribedRows, spec: ModelSpec, columns: Sequence
     return Report(metrics, include_tests=True).run(ScoredDataset(data_definition(spec), scored, described), None, **about)
 
 
-def _metric(spec: ModelSpec, name: str) -> ScoredValueDrift:
-    chosen = spec.drift.columns.get(name)
-    return ScoredValueDrift(column=name, method=chosen.method if chosen else None, threshold=chosen.threshold if chosen else None)
+def _metric(spec: ModelSpec, column: ColumnResult) -> ScoredValueDrift:
+    # Evidently knows the names of methods for numbers and categories only; the others are named by their result.
+    chosen = spec.drift.columns.get(column.name) if column.kind in ("numerical", "categorical") else None
+    return ScoredValueDrift(column=column.name, method=chosen.method if chosen else None, threshold=chosen.threshold if chosen else None)

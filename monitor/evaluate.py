@@ -3,24 +3,21 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-
-import polars as pl
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 from config.spec import ModelSpec
-from monitor.changes import category_changes, null_change, number_changes
+from monitor import domain
+from monitor.changes import null_change
 from monitor.columns import DATA_ERRORS, MISSING, ReadColumn, read_columns
+from monitor.judging import judge_column
 from monitor.outcome import window_result
 from monitor.performance.judge import judge_performance
 from monitor.reference import ColumnProfile, ReferenceProfile
-from monitor.statistics.profiles import CategoryProfile, NumericProfile
-from monitor.statistics.score import Score, category_score, choose_for_categories, choose_for_numbers, number_score, verdict
 from monitor.suites import judge_quality
 from monitor.values import ValueMisfit
 from monitor.window import WindowData
 from schemas.result import ColumnResult, Role, Status, WindowResult
-
-Judged = tuple[Score, int, tuple[str, ...]]  # the score, the values it is of, what changed
 
 
 def evaluate(window: WindowData, spec: ModelSpec, profile: ReferenceProfile, given_up: str = "") -> WindowResult:
@@ -37,8 +34,9 @@ def evaluate(window: WindowData, spec: ModelSpec, profile: ReferenceProfile, giv
     share = drifted / len(features) if features else 0.0
     status, reason = _status(window, spec, columns)
     quality, tests = judge_quality(window, spec, read, profile.quality, columns)
+    dataset = (_dataset(window, spec, profile, read, enough, given_up),) if spec.drift.domain_classifier else ()
     verdict = {
-        "columns": columns,
+        "columns": (*columns, *dataset),
         "drifted_columns": drifted,
         "drift_share": share,
         "drifted": bool(features) and share >= spec.drift.share,
@@ -72,61 +70,52 @@ def _column(
         return result("insufficient_data")
     if missing:
         return result("error", MISSING)
-    if given_up and profile.method is not None and not profile.method.fast:
-        return result("error", f"{profile.method.display_name}: {given_up}")
+    if given_up and profile.slow:
+        return result("error", f"{profile.method.display_name if profile.method else name}: {given_up}")
     try:
-        score, values, changes = _judge(read, profile)
+        found = judge_column(read, profile)
     except ValueMisfit as error:
         return result("error", f"the column {error}")
     except DATA_ERRORS as error:
         return result("error", str(error) or type(error).__name__)
-    return _judged(result("ok"), score, values, (*changes, *null_change(profile, nulls, window.rows)))
-
-
-def _judged(plain: ColumnResult, score: Score, values: int, changes: tuple[str, ...]) -> ColumnResult:
     return ColumnResult(
-        name=plain.name,
-        role=plain.role,
-        kind=plain.kind,
+        name=name,
+        role=role,
+        kind=profile.kind,
         status="ok",
-        method=score.method.display_name,
-        score=score.score if math.isfinite(score.score) else None,  # JSON has no infinity; the verdict says it all
-        threshold=score.threshold,
-        drifted=score.drifted,
-        rows=values,
-        nulls=plain.nulls,
-        changes=changes if score.drifted else (),
+        reason=found.left_out,
+        method=found.score.method.display_name,
+        score=_finite(found.score.score),
+        threshold=found.score.threshold,
+        drifted=found.score.drifted,
+        rows=found.values,
+        nulls=nulls,
+        changes=(*found.changes, *null_change(profile.nulls / profile.rows, nulls, window.rows)) if found.score.drifted else (),
     )
 
 
-def _judge(read: ReadColumn, profile: ColumnProfile) -> Judged:
-    if isinstance(profile.fitted, NumericProfile):
-        return _judge_numbers(read, profile, profile.fitted)
-    return _judge_categories(read, profile, profile.fitted)
+def _finite(score: float) -> float | None:
+    """None for infinity, which JSON does not have; the verdict says it all."""
+    return score if math.isfinite(score) else None
 
 
-def _judge_numbers(read: ReadColumn, profile: ColumnProfile, fitted: NumericProfile) -> Judged:
-    found = read.sample
-    method = profile.method or choose_for_numbers(fitted, found)
-    score = number_score(fitted, found, method) if method.fast else _stock(read.series, profile)
-    judged = verdict(method, score, profile.threshold)
-    return judged, found.size, number_changes(fitted.sample, found) if judged.drifted else ()
+def _dataset(
+    window: WindowData, spec: ModelSpec, profile: ReferenceProfile, read: Mapping[str, ReadColumn], enough: bool, given_up: str
+) -> ColumnResult:
+    """All features together, by the domain classifier."""
 
+    def result(status: Status, reason: str = "") -> ColumnResult:
+        return ColumnResult(domain.NAME, "dataset", "dataset", status, reason, method=domain.METHOD, rows=window.frame.height)
 
-def _judge_categories(read: ReadColumn, profile: ColumnProfile, fitted: CategoryProfile) -> Judged:
-    found = read.counts
-    size = sum(found.values())
-    if not size:
-        raise ValueError(f"no usable value: all {len(read.series)} rows are null or not finite")
-    method = profile.method or choose_for_categories(fitted, found)
-    score = category_score(fitted, found, method) if method.fast else _stock(read.series, profile)
-    judged = verdict(method, score, profile.threshold)
-    return judged, size, category_changes(fitted, found) if judged.drifted else ()
-
-
-def _stock(series: pl.Series, profile: ColumnProfile) -> float:
-    from monitor.drift import stock_score  # noqa: PLC0415  # evidently takes seconds to import: only where a spec needs it
-
-    assert profile.method is not None
-    assert profile.raw is not None
-    return stock_score(profile.method, profile.raw, series, profile.kind)
+    if not enough:
+        return result("insufficient_data")
+    if given_up:
+        return result("error", given_up)
+    assert profile.classified is not None  # kept for each spec that asks for it
+    assert spec.drift.domain_classifier is not None
+    try:
+        told = domain.tell_apart(profile.classified, spec.classified, read, spec.drift.domain_classifier.threshold)
+    except DATA_ERRORS as error:
+        return result("error", str(error) or type(error).__name__)
+    found = result("ok", told.left_out)
+    return replace(found, score=told.auc, threshold=told.threshold, drifted=told.drifted, rows=told.rows, changes=told.changes)

@@ -12,11 +12,14 @@ import polars as pl
 
 from config.errors import ReferenceDataError
 from config.spec import Column, Kind, ModelSpec
+from monitor.domain import spaced
+from monitor.embeddings import EmbeddingProfile, common_length, fit_vectors, vectors
 from monitor.performance.measures import NotUsable
 from monitor.performance.profile import PerformanceProfile, fit_performance
 from monitor.quality.describe import ReferenceQuality, describe_reference, described_columns, wanted
 from monitor.statistics.methods import Method, chosen_method
 from monitor.statistics.profiles import CategoryProfile, NumericProfile, fit_counts, fit_numbers
+from monitor.text import TextProfile, fit_texts
 from monitor.values import ValueMisfit, category_counts, conform, judged_kind, numbers
 
 MIN_ROWS = 2
@@ -36,12 +39,17 @@ class ColumnProfile:
 
     name: str
     kind: Kind
-    fitted: NumericProfile | CategoryProfile
+    fitted: NumericProfile | CategoryProfile | TextProfile | EmbeddingProfile
     rows: int
     nulls: int
     method: Method | None
     threshold: float | None
     raw: pl.Series | None
+
+    @property
+    def slow(self) -> bool:
+        """True when its method takes up to seconds a window."""
+        return self.method is not None and not self.method.fast
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +63,7 @@ class ReferenceProfile:
         quality: the dataset described, where the spec asks for data quality or for tests.
         types: the columns that were read, by name: the spec's, and those of its class probabilities.
         performance: the model's own measures on the reference, one for each kind that the spec asks for.
+        classified: rows for the domain classifier, where the spec asks for one.
     """
 
     path: Path
@@ -64,6 +73,12 @@ class ReferenceProfile:
     types: Mapping[str, Column]
     quality: ReferenceQuality | None = None
     performance: tuple[PerformanceProfile, ...] = ()
+    classified: pl.DataFrame | None = None
+
+    @property
+    def slow(self) -> bool:
+        """True when judging a window takes up to seconds: a method without a fast form, or the domain classifier."""
+        return self.classified is not None or any(column.slow for column in self.columns.values())
 
     def frame(self) -> pl.DataFrame:
         """The spec's columns of the reference, read again from the file, for full reports.
@@ -103,6 +118,7 @@ def load_reference(spec: ModelSpec, path: Path) -> ReferenceProfile:
         MappingProxyType(types),
         performance=performance,
         quality=quality,
+        classified=spaced(frame.select(list(spec.classified))) if spec.drift.domain_classifier else None,
     )
 
 
@@ -122,20 +138,46 @@ def _method(spec: ModelSpec, name: str, kind: Kind) -> Method | None:
 
 
 def _fit(path: Path, spec: ModelSpec, series: pl.Series, kind: Kind, method: Method | None) -> ColumnProfile:
-    name = series.name
-    fitted = fit_numbers(values) if kind == "numerical" and len(values := numbers(series)) else fit_counts(category_counts(series))
+    fitted = _fitted(path, series, kind, method)
     if not fitted.size:
         raise ReferenceDataError(
-            f"{path}: column {name!r} holds no usable value: all {len(series)} rows are null or not finite",
+            f"{path}: column {series.name!r} holds no usable value: all {len(series)} rows are null or not finite",
             "fill the column in the reference, or take it out of the spec",
         )
-    chosen = spec.drift.columns.get(name)
-    raw = series if method and not method.fast else None
-    return ColumnProfile(name, kind, fitted, len(series), null_count(series), method, chosen.threshold if chosen else None, raw)
+    chosen = spec.drift.columns.get(series.name)
+    raw = series if method and not method.fast and kind != "embedding" else None
+    return ColumnProfile(series.name, kind, fitted, len(series), null_count(series), method, chosen.threshold if chosen else None, raw)
+
+
+def _fitted(
+    path: Path, series: pl.Series, kind: Kind, method: Method | None
+) -> NumericProfile | CategoryProfile | TextProfile | EmbeddingProfile:
+    if kind == "embedding":
+        return _fitted_vectors(path, series, method)
+    if kind == "text" and series.null_count() < len(series):
+        return fit_texts(series.drop_nulls())
+    if kind == "numerical" and len(values := numbers(series)):
+        return fit_numbers(values)
+    return fit_counts(category_counts(series))
+
+
+def _fitted_vectors(path: Path, series: pl.Series, method: Method | None) -> EmbeddingProfile:
+    found = vectors(series, length) if (length := common_length(series)) else None
+    if found is None or not len(found.matrix):
+        raise ReferenceDataError(
+            f"{path}: column {series.name!r} holds no usable vector in {len(series)} rows",
+            "fill the column in the reference with arrays of numbers, or take it out of the spec",
+        )
+    if found.other_length:
+        raise ReferenceDataError(
+            f"{path}: column {series.name!r} holds vectors of several lengths: most have {length} numbers, {found.other_length} have not",
+            "write one model's vectors: those of two cannot be compared",
+        )
+    return fit_vectors(found.matrix, method)
 
 
 def null_count(series: pl.Series) -> int:
-    """Nulls and NaN of a conformed column."""
+    """Nulls and NaN of a conformed column; of vectors, those that are null as a whole."""
     return series.null_count() + (int(series.is_nan().sum()) if series.dtype == pl.Float64 else 0)
 
 
@@ -194,5 +236,7 @@ def _content(series: pl.Series) -> list[bytes]:
     if series.dtype == pl.String:
         text = series.fill_null("")
         return [valid, text.str.len_bytes().to_numpy().tobytes(), "".join(text.to_list()).encode()]
+    if isinstance(series.dtype, pl.List):
+        return [valid, series.list.len().fill_null(0).to_numpy().tobytes(), *_content(series.drop_nulls().explode(empty_as_null=False))]
     whole = series.cast(pl.Int8) if series.dtype == pl.Boolean else series
     return [valid, (whole.fill_null(0).to_numpy() + 0).tobytes()]  # numpy makes 0.0 of -0.0 + 0; polars leaves such sums out

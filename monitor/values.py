@@ -14,7 +14,13 @@ Numbers = npt.NDArray[np.float64] | npt.NDArray[np.int64]
 Category = str | bool | int | float
 Counts = dict[Category, int]
 
-DTYPES: dict[AvroType, pl.DataType] = {"double": pl.Float64(), "long": pl.Int64(), "boolean": pl.Boolean(), "string": pl.String()}
+DTYPES: dict[AvroType, pl.DataType] = {
+    "double": pl.Float64(),
+    "long": pl.Int64(),
+    "boolean": pl.Boolean(),
+    "string": pl.String(),
+    "doubles": pl.List(pl.Float64()),
+}
 
 
 class ValueMisfit(Exception):
@@ -43,6 +49,10 @@ def conform(series: pl.Series, column: Column) -> pl.Series:
         if isinstance(found, pl.Categorical | pl.Enum):
             return series.cast(wanted)
         raise ValueMisfit(f"holds {found}, the spec says string")
+    if column.type == "doubles":
+        if isinstance(found, pl.List | pl.Array) and (found.inner.is_numeric() or found.inner == pl.Null):
+            return series.cast(wanted)
+        raise ValueMisfit(f"holds {found}, the spec says doubles (arrays of numbers)")
     if not found.is_numeric():
         raise ValueMisfit(f"holds {found}, the spec says {column.type}")
     return _numeric(series, column.type)

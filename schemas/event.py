@@ -16,7 +16,8 @@ Schema = dict[str, Any]
 
 
 def _nullable(avro_type: AvroType, true_name: str | None = None) -> dict[str, Any]:
-    field: dict[str, Any] = {"type": ["null", avro_type], "default": None}
+    value: Any = {"type": "array", "items": "double"} if avro_type == "doubles" else avro_type
+    field: dict[str, Any] = {"type": ["null", value], "default": None}
     return field if true_name is None else {**field, "doc": true_name}
 
 
@@ -24,10 +25,13 @@ def event_schema(spec: ModelSpec) -> Schema:
     """The Avro schema of a model's prediction event.
 
     ``event_id`` is the first field: a record's id can be read from its own bytes, which is how the columnar decoder proves that records
-    are aligned. Features are nullable, in the spec's order; ``doc`` keeps a name that Avro forbids.
+    are aligned. Features are nullable, in the spec's order; ``doc`` keeps a name that Avro forbids. ``probabilities`` is there only where
+    the spec has classes: a nullable double a class, named by its label.
     """
     features = [{"name": mangle(name), **_nullable(column.type, name)} for name, column in spec.features.items()]
     target = spec.target.type if spec.target else "double"
+    classes = [{"name": mangle(label), **_nullable("double", label)} for label in spec.probabilities]
+    probabilities = {"name": "probabilities", "type": {"type": "record", "name": f"{NAMESPACE}.Probabilities", "fields": classes}}
     return {
         "type": "record",
         "name": EVENT_NAME,
@@ -39,6 +43,7 @@ def event_schema(spec: ModelSpec) -> Schema:
             {"name": "model_version", "type": "string"},
             {"name": "prediction", **_nullable(spec.prediction.type)},
             {"name": "target", **_nullable(target)},
+            *([probabilities] if classes else []),
             {"name": "features", "type": {"type": "record", "name": f"{NAMESPACE}.Features", "fields": features}},
         ],
     }

@@ -10,7 +10,7 @@ from typing import Any, Literal, get_args, get_origin, get_type_hints
 from urllib.parse import quote
 
 Status = Literal["ok", "insufficient_data", "error"]
-Role = Literal["feature", "prediction", "target"]
+Role = Literal["feature", "prediction", "target", "dataset"]  # dataset: all features together
 PerformanceKind = Literal["regression", "classification", "prob_classification"]
 
 
@@ -18,7 +18,8 @@ PerformanceKind = Literal["regression", "classification", "prob_classification"]
 class ColumnResult:
     """One column's verdict. ``score`` and ``threshold`` are in the unit of ``method`` (a distance or a p-value).
 
-    ``status`` is ``error`` when this column could not be judged; ``reason`` says why and the other columns are judged all the same.
+    ``status`` is ``error`` when this column could not be judged; ``reason`` says why and the other columns are judged all the same. Of a
+    judged column ``reason`` names what was left out of it besides nulls, such as vectors of another length.
     """
 
     name: str

@@ -30,14 +30,14 @@ class Expected:
 def describe_column(name: str, role: Role, read: ReadColumn, height: int, null_share: float, expected: Expected) -> ColumnQuality:
     """Describe one column of ``height`` rows. ``null_share`` is known already, of rows that may be more than these."""
     try:
-        found = _numbers(read, expected) if read.kind == "numerical" else _categories(read, expected)
+        found = _DESCRIBED.get(read.kind, _categories)(read, expected)
     except ValueMisfit as error:
         return _undescribed(name, role, read, height, null_share, f"the column {error}")
     except DATA_ERRORS as error:
         if read.raw is None:  # null in every row
             return ColumnQuality(name, role, read.kind, 0, null_share, 0, constant=height > 0)
         return _undescribed(name, role, read, height, null_share, str(error) or type(error).__name__)
-    constant = height > 0 and found["distinct"] <= 1
+    constant = height > 0 and found["distinct"] is not None and found["distinct"] <= 1
     return ColumnQuality(name, role, read.kind, null_share=null_share, constant=constant, **found)
 
 
@@ -102,6 +102,13 @@ def _categories(read: ReadColumn, expected: Expected) -> dict[str, Any]:
         most = sorted(new, key=lambda c: (-new[c], str(c)))[:MAX_NEW]
         described |= {"new_category_share": sum(new.values()) / rows, "new_categories": tuple(_cut(str(c)) for c in most)}
     return described
+
+
+def _vectors(read: ReadColumn, expected: Expected) -> dict[str, Any]:
+    return {"rows": len(read.series) - read.nulls, "distinct": None}  # whole vectors hardly ever repeat, nor do they have a range
+
+
+_DESCRIBED = {"numerical": _numbers, "embedding": _vectors}
 
 
 def _cut(text: str) -> str:

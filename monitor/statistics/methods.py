@@ -1,6 +1,7 @@
 """Which drift methods there are, their names, default thresholds and decisions, and which one is the default: as Evidently 0.7.23.
 
-Source: ``evidently.legacy.calculations.stattests``; ``tests/unit/test_statistics_methods.py`` fails when an installed Evidently differs.
+Sources: ``evidently.legacy.calculations.stattests`` and, for embeddings, ``evidently.legacy.metrics.data_drift.embedding_drift_methods``;
+``tests/unit/test_statistics_methods.py`` fails when an installed Evidently differs.
 """
 
 from __future__ import annotations
@@ -14,6 +15,8 @@ from config.spec import Kind
 
 BOTH: tuple[Kind, ...] = ("numerical", "categorical")
 NUMERICAL: tuple[Kind, ...] = ("numerical",)
+TEXT: tuple[Kind, ...] = ("text",)
+EMBEDDING: tuple[Kind, ...] = ("embedding",)
 CATEGORICAL: tuple[Kind, ...] = ("categorical",)
 SMALL_REFERENCE_ROWS = 1000  # up to here Evidently uses tests, above it distances
 FEW_VALUES = 5  # numbers with no more distinct values than this are judged as categories
@@ -50,6 +53,13 @@ _ALL = (
     Method("empirical_mmd", "empirical_mmd", NUMERICAL, 0.1, operator.lt, fast=False),
     Method("fisher_exact", "Fisher's Exact test", CATEGORICAL, 0.1, operator.lt),
     Method("TVD", "Total-Variation-Distance", CATEGORICAL, 0.1, operator.lt, fast=False),
+    Method("abs_text_content_drift", "Absolute text content drift", TEXT, 0.55, operator.gt, fast=False),
+    # Its threshold is a percentile of what random scores reach, so only Evidently's own function can decide.
+    Method("perc_text_content_drift", "Percentile text content drift", TEXT, 0.95, operator.gt, fast=False),
+    Method("ratio", "ratio", EMBEDDING, 0.2, operator.gt),
+    Method("distance", "distance", EMBEDDING, 0.2, operator.gt),
+    Method("model", "model", EMBEDDING, 0.55, operator.gt, fast=False),
+    Method("mmd", "mmd", EMBEDDING, 0.015, operator.gt, fast=False),
 )
 METHODS: dict[str, Method] = {method.name: method for method in _ALL}
 
@@ -77,10 +87,12 @@ def chosen_method(column: str, name: str, kind: Kind) -> Method:
         SpecError: no such method, or it is not for this kind of column; names those that are.
     """
     method = METHODS.get(name)
-    suitable = ", ".join(m.name for m in METHODS.values() if kind in m.kinds)
-    remedy = f"use one of: {suitable}; or leave method out for Evidently's default"
+    suitable = [m for m in METHODS.values() if kind in m.kinds]
+    if kind == "text":  # judged by numbers of its own, such as its length
+        suitable += [m for m in METHODS.values() if "numerical" in m.kinds and m.fast]
+    remedy = f"use one of: {', '.join(m.name for m in suitable)}; or leave method out for the default"
     if method is None:
         raise SpecError(f"drift.columns.{column}.method is {name!r}, which is no drift method", remedy)
-    if kind not in method.kinds:
+    if method not in suitable:
         raise SpecError(f"drift.columns.{column}.method is {name!r}, which is not for {kind} columns", remedy)
     return method
