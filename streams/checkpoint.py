@@ -1,7 +1,11 @@
 """The cut as records of the checkpoint topic: a small head a partition, and chunks of the rows that windows accepted since the last cut.
 
-Rows are written once: bottom-k merges in any order, so folding a window's live chunks gives the rows it held at the cut. A window that
-opens and is published between two cuts writes nothing; a published window's chunks get tombstones.
+Bottom-k merges in any order, so folding a window's live chunks gives the rows it held at the cut. A window that opens and is published
+between two cuts writes nothing; a published window's chunks get tombstones.
+
+A window of a day sees tens of thousands of cuts. Were it written whole every few of them, a slow model's rows would be written hundreds of
+times. So the chunks of single cuts are merged among themselves first, and the whole window is written only once those have become many,
+or as large as a part of it.
 """
 
 from __future__ import annotations
@@ -24,7 +28,9 @@ from streams.windows.rows import Counts, HeldRows
 from streams.windows.state import PartitionState, Run, Stream, StreamId, WindowId, WindowState
 
 VERSION = 1
-MAX_CHUNKS = 16  # then a window is written whole again, so that a restore reads a bounded number
+MAX_RECENT = 16  # chunks of single cuts; then they are merged
+MAX_CHUNKS = 32  # then a window is written whole again, so that a restore reads a bounded number
+WHOLE_FROM = 0.25  # of a window's rows: a merge of so many may as well write it whole
 CHUNK_BYTES = 4_000_000  # in memory, before compression; the topic allows records of 8 MiB
 
 
@@ -128,15 +134,26 @@ def _write(window: WindowState) -> tuple[list[int], list[tuple[int, pl.DataFrame
     fresh = window.rows.take_fresh()
     if fresh is None:
         return [], []
-    gone: list[int] = []
-    if len(window.chunks) >= MAX_CHUNKS and window.rows.stored is not None:
-        gone, window.chunks, fresh = window.chunks, [], window.rows.stored
-    rows = max(1, fresh.height * CHUNK_BYTES // max(int(fresh.estimated_size()), 1))
-    pieces = [fresh[i : i + rows] for i in range(0, fresh.height, rows)]
-    numbers = range(window.next_chunk, window.next_chunk + len(pieces))
-    window.next_chunk = numbers.stop
-    window.chunks = [*window.chunks, *numbers]
-    return gone, list(zip(numbers, pieces, strict=True))
+    gone, rows = _merge(window, fresh)
+    size = max(1, rows.height * CHUNK_BYTES // max(int(rows.estimated_size()), 1))
+    pieces = [rows[i : i + size] for i in range(0, rows.height, size)]
+    chunks = list(zip(range(window.next_chunk, window.next_chunk + len(pieces)), pieces, strict=True))
+    window.next_chunk += len(pieces)
+    window.chunks = [c for c in window.chunks if c not in gone] + [n for n, _ in chunks]
+    window.recent = [] if gone else [*window.recent, *chunks]
+    return gone, chunks
+
+
+def _merge(window: WindowState, fresh: pl.DataFrame) -> tuple[list[int], pl.DataFrame]:
+    """Chunks to be replaced, and the rows to write instead of them and for this cut. Rows that left the sample do no harm in a chunk."""
+    if len(window.recent) < MAX_RECENT and len(window.chunks) < MAX_CHUNKS:
+        return [], fresh
+    frames = [*(frame for _, frame in window.recent), fresh]
+    stored = window.rows.stored
+    if stored is not None and (len(window.chunks) >= MAX_CHUNKS or sum(f.height for f in frames) >= WHOLE_FROM * stored.height):
+        return window.chunks, stored
+    alike = all(f.schema == fresh.schema for f in frames)
+    return [n for n, _ in window.recent], pl.concat(frames, how="vertical" if alike else "diagonal_relaxed", rechunk=True)
 
 
 def _head(state: PartitionState, catalogue: Catalogue) -> bytes:

@@ -15,6 +15,7 @@ import xxhash
 
 ID = "@id"
 HASH = "@hash"
+MAX_PIECES = 32  # of memory that the stored rows lie in
 
 
 @dataclass(slots=True)
@@ -133,7 +134,9 @@ class HeldRows:
         if not self.fresh:
             return None
         fresh = self.fresh[0]
-        self.stored = fresh if self.stored is None else _concat([self.stored, fresh])
+        stored = fresh if self.stored is None else _concat([self.stored, fresh])
+        # A slow model's window of a day gets a few rows at each of 86,400 cuts: as many pieces would make every look at them slow.
+        self.stored = stored.rechunk() if stored.n_chunks() > MAX_PIECES else stored
         self.fresh, self._fresh_rows = [], 0
         return fresh
 

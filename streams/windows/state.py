@@ -36,13 +36,18 @@ class WindowId(NamedTuple):
 
 @dataclass(slots=True)
 class WindowState:
-    """A window with its rows. ``chunks`` are the numbers of its live records on the checkpoint topic."""
+    """A window with its rows.
+
+    ``chunks`` are the numbers of its live records on the checkpoint topic, in the order they were written. ``recent`` are the last of them
+    with their rows: what one cut wrote each, and no merge has taken up yet.
+    """
 
     id: WindowId
     rows: HeldRows
     versions: set[str] = field(default_factory=set)
     chunks: list[int] = field(default_factory=list)
     next_chunk: int = 0
+    recent: list[tuple[int, pl.DataFrame]] = field(default_factory=list)
 
     def add(self, frame: pl.DataFrame) -> None:
         """Accept rows."""
