@@ -26,7 +26,8 @@ class Columns:
         self._spec = spec
         self._frames = {"the reference": reference, "this window": window}
         self.left_out: dict[str, str] = {c.name: c.reason or c.status for c in result.columns if c.status != "ok"}
-        self._names = [c.name for c in result.columns if c.name not in self.left_out and self._has_values(c.name)]
+        named = [c.name for c in result.columns if c.name not in self.left_out]
+        self._names = [n for n in named if self._is_drawn(n) and self._has_values(n)]
 
     def drift_widgets(self) -> list[BaseWidgetInfo]:
         """Each column's drift with its plots, and the dataset's."""
@@ -35,6 +36,13 @@ class Columns:
     def summary_widgets(self) -> list[BaseWidgetInfo]:
         """Each column's values and their distribution, and the dataset's counts."""
         return self._widgets(lambda names: [DataSummaryPreset(columns=[literal(n) for n in names])])
+
+    def _is_drawn(self, name: str) -> bool:
+        """Text would have Evidently train a classifier, and look for word lists on the network; of vectors it has no picture."""
+        column = self._spec.columns.get(name)
+        if column is None or judged_kind(column) not in ("numerical", "categorical"):
+            self.left_out[name] = "it draws numbers and categories; the verdict above is whole"
+        return name not in self.left_out
 
     def _has_values(self, name: str) -> bool:
         """Stock Evidently aborts a whole report over a column that is all null."""

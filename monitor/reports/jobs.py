@@ -24,11 +24,6 @@ class Record:
     reference_path: Path
     result: WindowResult
 
-    @property
-    def size(self) -> int:
-        """About how many bytes of rows wait with it."""
-        return 0 if self.window is None else int(self.window.frame.estimated_size())
-
 
 @dataclass(frozen=True, slots=True)
 class Render:
@@ -62,6 +57,7 @@ class Waiting:
         self._limits = (reports, records, record_bytes)
         self._reports: deque[Render] = deque()
         self._records: deque[Record] = deque()
+        self._sizes: deque[int] = deque()  # bytes of rows, about, of each of them
         self._in_a_row = 0
         self._changed = threading.Condition()
         self._closed = False
@@ -79,15 +75,20 @@ class Waiting:
 
     def _put_record(self, job: Record) -> list[Record | Render]:
         self._records.append(job)
-        given_up: list[Record | Render] = [self._records.popleft() for _ in range(len(self._records) - self._limits[1])]
-        held = sum(r.size for r in self._records)
-        for i, record in enumerate(self._records):
+        self._sizes.append(0 if job.window is None else int(job.window.frame.estimated_size()))
+        given_up: list[Record | Render] = []
+        while len(self._records) > self._limits[1]:
+            given_up.append(self._records.popleft())
+            self._sizes.popleft()
+        held = sum(self._sizes)
+        for i in range(len(self._records) - 1):  # the newest keeps its rows, whatever their size
             if held <= self._limits[2]:
                 break
-            if record.window is not None:
-                held -= record.size
-                self._records[i] = replace(record, window=None)
-                given_up.append(record)
+            if self._sizes[i]:
+                held -= self._sizes[i]
+                self._sizes[i] = 0
+                given_up.append(self._records[i])
+                self._records[i] = replace(self._records[i], window=None)
         return given_up
 
     def get(self, timeout_s: float) -> Record | Render | None:
@@ -103,6 +104,7 @@ class Waiting:
     def _next(self) -> Record | Render:
         if self._records and not (self._reports and self._in_a_row >= RECORDS_IN_A_ROW):
             self._in_a_row += 1
+            self._sizes.popleft()
             return self._records.popleft()
         self._in_a_row = 0
         return self._reports.popleft()
@@ -118,5 +120,6 @@ class Waiting:
         with self._changed:
             rest = list(self._records), list(self._reports)
             self._records.clear()
+            self._sizes.clear()
             self._reports.clear()
             return rest

@@ -78,6 +78,7 @@ class ReportProcess:
         self._on_outcome = on_outcome
         self._waiting = Waiting(waiting)
         self._closing = threading.Event()
+        self._closed_s = 0.0
         self._child: _Child | None = None
         self._retained_s = -RETAIN_EVERY_S
         self._windows: Counter[tuple[str, str, int]] = Counter()
@@ -114,6 +115,7 @@ class ReportProcess:
 
     def close(self) -> None:
         """Stop. The report in work is given up, as are those that wait (their pages say so); windows that wait are kept yet."""
+        self._closed_s = time.monotonic()
         self._closing.set()
         self._waiting.close()
         self._thread.join()
@@ -157,16 +159,20 @@ class ReportProcess:
         """Let the child do a job, at most ``timeout_s``; the empty string, or what failed."""
         try:
             self._child = self._child or _Child(self._settings)
-            failure = self._child.run(job, timeout_s, lambda: isinstance(job, Render) and self._closing.is_set())
+            failure = self._child.run(job, timeout_s, lambda: self._is_unwanted(job))
         except (EOFError, OSError) as error:
             self._restart()
             return f"the report process ended ({error or 'killed'})"
         if failure is None:
             self._restart()
-            if isinstance(job, Render) and self._closing.is_set():
+            if self._is_unwanted(job):
                 return "the worker was stopped"
             return f"it took longer than {timeout_s:g} s (TIDEMARK_REPORT_TIMEOUT)"
         return failure
+
+    def _is_unwanted(self, job: Job) -> bool:
+        """True when the worker ends: at once for a report, which takes seconds, soon for a record."""
+        return self._closing.is_set() and (isinstance(job, Render) or time.monotonic() - self._closed_s > CLOSE_S)
 
     def _restart(self) -> None:
         if self._child is not None:

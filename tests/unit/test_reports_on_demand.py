@@ -23,7 +23,7 @@ from monitor.reports.window_choice import choose, parse_window
 from tests.support.judged import HOUR_MS, START_MS, judged_rows, judged_window
 
 START_S = START_MS // 1000
-REPLAY = {"run": "2025-a", "run_kind": "replay", "run_offset": 7}
+REPLAY: dict[str, Any] = {"run": "2025-a", "run_kind": "replay", "run_offset": 7}
 
 
 def archive(home: Path, *hours: int, **about: Any) -> list[Path]:
