@@ -178,9 +178,8 @@ class Worker:
             return
         partition.results[closed.window.id] = result
         partition.evaluation_s[closed.window.id] = time.perf_counter() - began
-        if result.drifted:
-            binding = self.judge.catalogue[result.spec_digest]
-            self.reports.submit(data, binding.spec, self.judge.reference_path(binding), result)
+        binding = self.judge.catalogue[result.spec_digest]
+        self.reports.closed(data, binding.spec, self.judge.reference_path(binding), result)
         self.wake.set()
 
     # --- cuts --------------------------------------------------------------------------------------------------------------------
