@@ -111,16 +111,19 @@ def write(
     """
     address = webhook(settings)
     for name in ("prometheus", "alertmanager"):
-        shutil.copytree(config / name, _run(settings, name), dirs_exist_ok=True, copy_function=_copy)
+        _copy_files(config / name, _run(settings, name))
     _write_secret(_run(settings, "alertmanager") / "slack_webhook", address, secret_mode)
     for name, (host, job) in targets.items():
         _write_targets(_run(settings, "prometheus") / "targets" / f"{name}.yml", host, {"job": job})
     _write_targets(_run(settings, "prometheus") / "alertmanagers" / "local.yml", alertmanager, {})
 
 
-def _copy(source: str, target: str) -> str:
-    """Copy the content, not the mode: in a container another user reads it."""
-    return str(shutil.copyfile(source, target))
+def _copy_files(source: Path, into: Path) -> None:
+    """Copy content, not modes: in a container other users read the files, and the folder may be another user's."""
+    for file in (f for f in source.rglob("*") if f.is_file()):
+        target = into / file.relative_to(source)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(file, target)
 
 
 def _write_secret(path: Path, text: str, mode: int) -> None:
