@@ -48,8 +48,8 @@ lint: $(STAMP)  ## ruff, mypy, hadolint, and Compose's own check of its files
 	@for profile in replay registry '*'; do $(COMPOSE) --profile "$$profile" config --quiet; done
 	@TIDEMARK_BOOTSTRAP_SERVERS=broker.example:9092 $(COMPOSE) --file compose/docker/own-broker.yml --profile '*' config --quiet
 
-bench: $(STAMP)  ## every benchmark; `make bench-NAME` runs one of drift, emit, ingest
-	@for name in drift emit ingest; do $(BIN)/python -m benchmarks.$$name; done
+bench: $(STAMP)  ## every benchmark; `make bench-NAME` runs one of decode, drift, emit, ingest
+	@for name in decode drift emit ingest; do $(BIN)/python -m benchmarks.$$name; done
 
 bench-%: $(STAMP)
 	@$(BIN)/python -m benchmarks.$* $(ARGS)
