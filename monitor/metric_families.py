@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import threading
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
@@ -13,6 +13,7 @@ from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
 from monitor.metric_performance import measured, performance_families
+from monitor.metric_quality import quality_families
 from schemas.result import ColumnResult, WindowResult
 
 STREAM = ("model", "run_kind")
@@ -29,11 +30,12 @@ class Closed:
 
 @dataclass(slots=True)
 class _StreamWindows:
-    """What the gauges of one (model, run_kind) are drawn from: its last closed, judged, drifted and measured window."""
+    """What the gauges of one (model, run_kind) are drawn from: its last closed, judged, drifted, described and measured window."""
 
     closed: Closed
     judged: Closed | None = None
     drifted: Closed | None = None
+    described: Closed | None = None  # not a small one
     measured: Closed | None = None  # its targets were known
 
 
@@ -84,6 +86,7 @@ class WindowGauges(Collector):
             if closed.result.status == "ok":
                 windows.judged = closed
                 windows.drifted = closed if closed.result.drifted else windows.drifted
+            windows.described = windows.described if closed.result.status == "insufficient_data" else closed
             windows.measured = closed if measured(closed.result) else windows.measured
 
     def remove(self, stream: Stream) -> None:
@@ -92,13 +95,14 @@ class WindowGauges(Collector):
 
     def collect(self) -> Iterator[Metric]:
         with self._lock:
-            streams = {s: _StreamWindows(w.closed, w.judged, w.drifted, w.measured) for s, w in sorted(self._streams.items())}
+            streams = {s: replace(w) for s, w in sorted(self._streams.items())}
         yield from self._families(_CLOSED_GAUGES, {s: w.closed for s, w in streams.items()})
         judged = {s: w.judged for s, w in streams.items() if w.judged}
         yield from self._families(_JUDGED_GAUGES, judged)
         drifted = {s: w.drifted for s, w in streams.items() if w.drifted}
         yield from self._families(_DRIFTED_GAUGES, drifted)
         yield from self._columns(judged, drifted)
+        yield from quality_families({s: w.described.result for s, w in streams.items() if w.described}, self._admits)
         last = {s: w.closed.result for s, w in streams.items()}
         yield from performance_families(last, {s: w.measured.result for s, w in streams.items() if w.measured}, self._admits_class)
 

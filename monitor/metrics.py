@@ -14,6 +14,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Summ
 from config.errors import ServiceUnavailable
 from monitor.metric_families import COLUMN, STREAM, ClientStatistics, Closed, Stream, WindowGauges
 from monitor.metric_performance import classes_of
+from monitor.metric_quality import columns_of
 from schemas.result import WindowResult
 
 # `_created` series would double the number of series and nothing of ours reads them
@@ -56,6 +57,9 @@ class Metrics:
         self._drifted_windows = counter("tidemark_drifted_windows_total", "Closed windows that have drifted")
         self._drifted_columns = counter("tidemark_drifted_columns_total", "Drifted features, summed over windows")
         self._column_drifts = counter("tidemark_column_drifted_windows_total", "Windows in which the column drifted", COLUMN)
+        self._tests_failed = counter(
+            "tidemark_tests_failed_total", "Failed outcomes of a test, of the window or of a column", (*STREAM, "test")
+        )
         self._evaluation = Histogram("tidemark_evaluation_seconds", "Judging one window", registry=registry, buckets=SECONDS)
         self._overflow = counter("tidemark_label_overflow_total", "Label values that got no series: the cap was reached", ("label",))
         for label in self._limits:
@@ -94,8 +98,17 @@ class Metrics:
         self._client = ClientStatistics()
         registry.register(self._client)
         self._per_stream: tuple[Counter | Gauge, ...] = (
-            *(self._windows, self._drifted_windows, self._drifted_columns, self._column_drifts, self._records, self._late),
-            *(self._duplicates, self._last_event, self._stream_time, self._open_windows, self._open_rows, self._open_bytes),
+            *(self._windows, self._drifted_windows, self._drifted_columns, self._column_drifts, self._tests_failed),
+            *(
+                self._records,
+                self._late,
+                self._duplicates,
+                self._last_event,
+                self._stream_time,
+                self._open_windows,
+                self._open_rows,
+                self._open_bytes,
+            ),
         )
 
     def _fits(self, label: str, known: set[Any], value: Any) -> bool:
@@ -135,6 +148,7 @@ class Metrics:
             self._drifted_windows.labels(*stream).inc(result.drifted)
             self._drifted_columns.labels(*stream).inc(result.drifted_columns)
             self._count_columns(stream, result)
+        self._count_tests(stream, result)
         self._admit_classes(stream, result)
         self._gauges.put(stream, Closed(result, closed_at_s))
 
@@ -143,6 +157,7 @@ class Metrics:
         stream = (result.model, result.run_kind)
         if self._admit(*stream):
             self._count_columns(stream, result, weight=0)
+            self._count_tests(stream, result, weight=0)
             self._admit_classes(stream, result)
             self._gauges.put(stream, Closed(result, closed_at_s))
 
@@ -152,11 +167,15 @@ class Metrics:
                 self._fits("class", self._classes, (stream, label))
 
     def _count_columns(self, stream: Stream, result: WindowResult, weight: int = 1) -> None:
+        with self._lock:
+            fits = {name for name in columns_of(result) if self._fits("column", self._columns, (stream, name))}
         for column in result.columns:
-            with self._lock:
-                fits = self._fits("column", self._columns, (stream, column.name))
-            if fits and column.status == "ok":
+            if column.name in fits and column.status == "ok":
                 self._column_drifts.labels(*stream, column.name, column.role).inc(column.drifted * weight)
+
+    def _count_tests(self, stream: Stream, result: WindowResult, weight: int = 1) -> None:
+        for test in result.tests:
+            self._tests_failed.labels(*stream, test.name).inc((test.status == "FAIL") * weight)
 
     def remove_model(self, model: str, run_kind: str) -> None:
         """Remove every series of a model that no longer sends, and free its place under the caps."""
