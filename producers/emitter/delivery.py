@@ -17,11 +17,25 @@ from .kafka import open_producer
 from .ledger import CLOSED, DELIVERY_FAILED, QUEUE_FULL, TOO_LARGE, WRONG_TYPE, Generation, Ledger
 from .logs import LOG, RateLimitedLog
 
-Item = tuple[Generation, int, Any, Any, Any, Any, Any, Any]  # generation, now_ms, features, prediction, target, id, time, run
+# generation, now_ms, features, prediction, target, id, time, run, probabilities
+Item = tuple[Generation, int, Any, Any, Any, Any, Any, Any, Any]
 _CHUNK = 256  # events between two polls: delivery reports are served while a burst is encoded
 _BUSY_S, _WAITING_S, _IDLE_S = 0.02, 0.1, 1.0
 _GATHER_S = 0.005  # let the request that woke this thread be answered first, and let more events gather
 _PURGE_S = 2.0
+
+
+def encode_item(encoder: EventEncoder, item: Item) -> bytes:
+    """The record of one queued event.
+
+    Raises:
+        WrongType: a value does not fit, or what was handed in could not be copied.
+    """
+    _, now_ms, features, prediction, target, event_id, event_time, run, probabilities = item
+    for copied in (features, probabilities):
+        if isinstance(copied, WrongType):
+            raise copied
+    return encoder.encode(features, prediction, target, event_id, event_time, run, now_ms, probabilities)
 
 
 class Delivery:
@@ -119,12 +133,13 @@ class Delivery:
             self._produce(producer, generation, value)
 
     def _encode(self, item: Item) -> bytes:
-        _, now_ms, features, prediction, target, event_id, event_time, run = item
-        if isinstance(features, WrongType):
-            raise features
-        value = self._encoder.encode(features, prediction, target, event_id, event_time, run, now_ms)
-        for name in self._encoder.unknown(features):
+        value = encode_item(self._encoder, item)
+        for name in self._encoder.unknown(item[2]):
             self._log.warn(f"unknown {name}", f"feature {name} is not in the event schema: it is left out of the event")
+        for label in self._encoder.unknown_classes(item[8] or {}):
+            known = ", ".join(map(repr, self._encoder.classes))[:500] or "none"
+            text = f"probability of class {label} is not in the event schema (its classes: {known}): it is left out of the event"
+            self._log.warn(f"class {label}", text)
         return value
 
     def _produce(self, producer: Producer, generation: Generation, value: bytes) -> None:

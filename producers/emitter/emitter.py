@@ -13,7 +13,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from .delivery import Delivery
+from .delivery import Delivery, Item, encode_item
 from .encode import ID_PATTERN, EventEncoder, Schema, read_schema
 from .errors import EmitterError, EventRefused, WrongType
 from .kafka import producer_settings
@@ -95,6 +95,7 @@ class Emitter:
         event_time: datetime | int | None = None,
         run: str = "live",
         target: Any = None,
+        probabilities: Mapping[Any, Any] | None = None,
     ) -> bool:
         """Hand in one prediction; returns at once. True: it is queued. False: it was dropped and counted.
 
@@ -105,16 +106,19 @@ class Emitter:
             event_time: an aware datetime or ms since the epoch (UTC); now when None.
             run: ``live``, or the id of a replay's run.
             target: the true value, when it is known already.
+            probabilities: the predicted probability of each class by its label, such as ``dict(zip(model.classes_, row))``; a class that
+                the schema lacks is left out (and logged).
 
         Raises:
             EventRefused: in strict mode only.
         """
         now_ms = time.time_ns() // 1_000_000
-        copy = _copied(features)
+        copy = _copied(features, "features")
+        chances = None if probabilities is None else _by_label(_copied(probabilities, "probabilities"))
         admitted = self._ledger.admit()
         if not isinstance(admitted, Generation):
             return self._refused(admitted)
-        item = (admitted, now_ms, copy, prediction, target, event_id, event_time, run)
+        item = (admitted, now_ms, copy, prediction, target, event_id, event_time, run, chances)
         if self._strict:
             self._try_encoding(item)
         try:
@@ -198,25 +202,40 @@ class Emitter:
             raise EventRefused(reason, f"prediction event dropped: {reason}")
         return False
 
-    def _try_encoding(self, item: tuple[Any, ...]) -> None:
-        generation, now_ms, features, prediction, target, event_id, event_time, run = item
+    def _try_encoding(self, item: Item) -> None:
         try:
-            if isinstance(features, WrongType):
-                raise features
-            self._encoder.encode(features, prediction, target, event_id, event_time, run, now_ms)
+            encode_item(self._encoder, item)
         except Exception:
-            self._ledger.drop(generation, WRONG_TYPE)
+            self._ledger.drop(item[0], WRONG_TYPE)
             raise
 
 
-def _copied(features: object) -> dict[str, Any] | WrongType:
-    """The features as they are now; the delivery thread reads them later. What cannot be read is handed on as an error, to be counted."""
+def _copied(values: object, name: str) -> dict[Any, Any] | WrongType:
+    """The values as they are now; the delivery thread reads them later. What cannot be read is handed on as an error, to be counted."""
     try:
-        if isinstance(features, Mapping):
-            return dict(features)
-        return WrongType("features", f"is {type(features).__name__}, not a mapping of column to value")
+        if isinstance(values, Mapping):
+            return dict(values)
+        return WrongType(name, f"is {type(values).__name__}, not a mapping of {_KEYS[name]}")
     except Exception as error:  # noqa: BLE001 - a foreign mapping may raise anything, and the service must not see it
-        return WrongType("features", f"cannot be read: {type(error).__name__}")
+        return WrongType(name, f"cannot be read: {type(error).__name__}")
+
+
+_KEYS = {"features": "column to value", "probabilities": "class label to probability"}
+
+
+def _by_label(probabilities: dict[Any, Any] | WrongType) -> dict[str, Any] | WrongType:
+    """Labels as text: a model's own classes may be numbers or booleans, of NumPy too."""
+    if isinstance(probabilities, WrongType):
+        return probabilities
+    try:
+        return {_label(key): value for key, value in probabilities.items()}
+    except Exception as error:  # noqa: BLE001 - as above
+        return WrongType("probabilities", f"has a class label that is no text: {type(error).__name__}")
+
+
+def _label(key: Any) -> str:
+    whole = isinstance(key, float) and key.is_integer()
+    return str(int(key)) if whole else str(key)
 
 
 _EMITTERS: weakref.WeakSet[Emitter] = weakref.WeakSet()

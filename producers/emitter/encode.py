@@ -12,7 +12,7 @@ from typing import Any
 import fastavro
 from fastavro.schema import fingerprint, to_parsing_canonical_form
 
-from .convert import converter_of
+from .convert import Converter, converter_of
 from .errors import EmitterError, WrongType
 from .ids import time_to_ms, uuid7
 from .names import true_name
@@ -51,7 +51,7 @@ def framing_header(schema: Schema, schema_id: int | None = None) -> bytes:
 
 
 class EventEncoder:
-    """Encodes the events of one model. ``columns`` are the features' true names, in the schema's order."""
+    """Encodes the events of one model. ``columns`` are the features' true names, ``classes`` the labels of its probabilities' classes."""
 
     def __init__(self, schema: Schema, model: str, model_version: str, schema_id: int | None = None) -> None:
         try:
@@ -59,18 +59,30 @@ class EventEncoder:
             self._header = framing_header(schema, schema_id)
             types = {f["name"]: f["type"] for f in schema["fields"]}
             fields = types["features"]["fields"]
+            classes = types["probabilities"]["fields"] if "probabilities" in types else None
         except (fastavro.schema.SchemaParseException, KeyError, TypeError, ValueError, OverflowError) as error:
             raise EmitterError(f"the event schema is not one that Tidemark wrote: {error}") from error
         self._features = [(true_name(f), f["name"], converter_of(f["type"])) for f in fields]
+        self._classes = None if classes is None else [(true_name(f), f["name"], converter_of(f["type"])) for f in classes]
+        self.classes = tuple(true for true, _, _ in self._classes or ())
         self._prediction, self._target = converter_of(types["prediction"]), converter_of(types["target"])
         self._fixed = {"model": model, "model_version": model_version}
         self.columns = tuple(true for true, _, _ in self._features)
         self._known = frozenset(self.columns)
 
     def encode(
-        self, features: Mapping[str, Any], prediction: Any, target: Any, event_id: Any, event_time: Any, run: Any, now_ms: int
+        self,
+        features: Mapping[str, Any],
+        prediction: Any,
+        target: Any,
+        event_id: Any,
+        event_time: Any,
+        run: Any,
+        now_ms: int,
+        probabilities: Mapping[str, Any] | None = None,
     ) -> bytes:
-        """One record. A column that ``features`` lacks is null; what it has beyond the schema is left out (see ``unknown``).
+        """One record. A column that ``features`` lacks is null, and so is a class that ``probabilities`` (by label) lacks; what is beyond
+        the schema is left out (see ``unknown`` and ``unknown_classes``).
 
         Raises:
             WrongType: names the first column whose value does not fit.
@@ -88,8 +100,10 @@ class EventEncoder:
             **self._fixed,
             "prediction": _convert("prediction", self._prediction, prediction),
             "target": _convert("target", self._target, target),
-            "features": self._convert_features(features),
+            "features": _convert_all(self._features, features, "{}"),
         }
+        if self._classes is not None:
+            record["probabilities"] = _convert_all(self._classes, probabilities or {}, "probability of {}")
         out = io.BytesIO()
         out.write(self._header)
         fastavro.schemaless_writer(out, self._parsed, record)
@@ -99,14 +113,20 @@ class EventEncoder:
         """Names in ``features`` that the schema does not have."""
         return [] if features.keys() <= self._known else [repr(name)[:80] for name in features if name not in self._known]
 
-    def _convert_features(self, features: Mapping[str, Any]) -> dict[str, Any]:
-        get, out, true = features.get, {}, ""
-        try:
-            for true, name, convert in self._features:  # an error below names the column by true
-                out[name] = convert(get(true))
-        except Exception as error:  # a foreign object's own conversion may raise anything
-            raise WrongType(true, str(error)) from error
-        return out
+    def unknown_classes(self, probabilities: dict[str, Any]) -> list[str]:
+        """Class labels in ``probabilities`` that the schema does not have."""
+        return [repr(label)[:80] for label in probabilities if label not in self.classes]
+
+
+def _convert_all(fields: list[tuple[str, str, Converter]], values: Mapping[str, Any], named: str) -> dict[str, Any]:
+    """The values by Avro name; ``named`` says in an error what a value is."""
+    get, out, true = values.get, {}, ""
+    try:
+        for true, name, convert in fields:  # an error below names the column by true
+            out[name] = convert(get(true))
+    except Exception as error:  # a foreign object's own conversion may raise anything
+        raise WrongType(named.format(true), str(error)) from error
+    return out
 
 
 def _convert(column: str, convert: Any, value: Any) -> Any:

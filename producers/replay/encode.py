@@ -48,7 +48,8 @@ class EventEncoder:
         self._header = writer.header
         self._id_lengths = _Encodings("long")
         self._times = _Encodings("long")
-        self._columns = {name: _Encodings(["null", column.type]) for name, column in spec.columns.items()}
+        self._types = {name: column.type for name, column in {**spec.columns, **spec.probability_columns}.items()}
+        self._columns = {name: _Encodings(["null", avro_type]) for name, avro_type in self._types.items()}
 
     def encode(self, rows: Rows, start: int, stop: int) -> list[bytes]:
         """The values of the rows ``[start, stop)``, header and body each."""
@@ -60,7 +61,7 @@ class EventEncoder:
             repeat(self._same, part.height),
             self._column(part, self._spec.prediction.column),
             self._column(part, self._spec.target.column) if self._spec.target else repeat(_NULL, part.height),
-            *(self._column(part, name) for name in self._spec.features),
+            *(self._column(part, name) for name in (*self._spec.probabilities.values(), *self._spec.features)),
         ]
         return list(map(b"".join, zip(*fields, strict=True)))
 
@@ -72,6 +73,6 @@ class EventEncoder:
         if name not in part.columns:
             return repeat(_NULL, part.height)
         values = part[name].to_list()
-        if self._spec.columns[name].type == "double":  # mostly distinct, so not worth keeping
+        if self._types[name] == "double":  # mostly distinct, so not worth keeping
             return (_NULL if value is None else _VALUE + _pack_double(value) for value in values)
         return map(self._columns[name].__getitem__, values)

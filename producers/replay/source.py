@@ -22,7 +22,7 @@ Millis = npt.NDArray[np.int64]
 
 @dataclass(frozen=True, slots=True)
 class Rows:
-    """Rows by event time. ``frame`` holds the spec's columns (prediction and target only where known) in the types of the wire.
+    """Rows by event time. ``frame`` holds the spec's columns in the types of the wire; prediction, target and probabilities where known.
 
     ``times_ms`` (int64, shape ``(rows,)``, ascending) are ms since the epoch, UTC. ``rows_at`` are the rows' numbers in the file, so that
     an event has the same id whatever part of the file is replayed.
@@ -102,12 +102,13 @@ def _columns(raw: pl.DataFrame, spec: ModelSpec, path: Path) -> list[str]:
     nulls = raw[EVENT_TIME].null_count()
     if nulls:
         raise UsageError(f"column {EVENT_TIME} of {path} is null in {nulls:,} rows", "fill or drop these rows")
-    return [name for name in spec.columns if name in raw.columns]
+    return [name for name in (*spec.columns, *spec.probability_columns) if name in raw.columns]
 
 
 def _cast(frame: pl.DataFrame, spec: ModelSpec, path: Path) -> pl.DataFrame:
+    types = {**spec.columns, **spec.probability_columns}
     for name in frame.columns:
-        wanted = spec.columns[name].type
+        wanted = types[name].type
         try:
             frame = frame.with_columns(pl.col(name).cast(DTYPES[wanted], strict=True))
         except pl.exceptions.PolarsError as error:

@@ -9,7 +9,7 @@ from typing import Any
 from schemas.event import EVENT_NAME
 from schemas.framing import WriterSchema
 from schemas.names import unmangle
-from streams.windows.batch import FEATURE, ID, MODEL, PREDICTION, RUN, TARGET, TIME, VERSION
+from streams.windows.batch import FEATURE, ID, MODEL, PREDICTION, PROBABILITY, RUN, TARGET, TIME, VERSION
 
 _META = {
     "event_id": ID,
@@ -20,6 +20,7 @@ _META = {
     "prediction": PREDICTION,
     "target": TARGET,
 }
+_PARTS = {"features": FEATURE, "probabilities": PROBABILITY}  # records within the record: the prefix of their columns
 _REQUIRED = ("event_id", "event_time", "run", "model", "model_version", "prediction", "features")
 _STRINGS = ("event_id", "run", "model", "model_version")
 _SCALARS = frozenset({"string", "boolean", "int", "long", "float", "double"})
@@ -57,7 +58,7 @@ class EventLayout:
         if not isinstance(types["features"], dict) or types["features"].get("type") != "record":
             return "features is not a record"
         # Not every schema that Avro allows is safe to read: arrays of null, deep recursion.
-        odd = [f["name"] for parent in ("", "features") for f in self._fields(parent) if f["name"] != "features" and not _scalar(f["type"])]
+        odd = [f["name"] for field in self.writer.schema["fields"] for f in _parts(field) if not _scalar(f["type"])]
         if odd:
             return f"field {odd[0]!r} is neither a scalar nor a nullable scalar"
         wanted = [*((name, "string") for name in _STRINGS), ("event_time", "long")]
@@ -68,9 +69,10 @@ class EventLayout:
     def scalars(self) -> list[Scalar]:
         """What a record's body consists of, in order."""
         found: list[Scalar] = []
-        for field in self._fields(""):
-            if field["name"] == "features":
-                found += [Scalar(unmangle(f["name"]), *_split(f["type"]), FEATURE + unmangle(f["name"])) for f in self._fields("features")]
+        for field in self.writer.schema["fields"]:
+            if _is_part(field):
+                names = [(unmangle(f["name"]), f["type"]) for f in _parts(field)]
+                found += [Scalar(name, *_split(kind), _PARTS[field["name"]] + name) for name, kind in names]
             else:
                 found.append(Scalar(field["name"], *_split(field["type"]), _META.get(field["name"])))
         return found
@@ -81,9 +83,15 @@ class EventLayout:
         names = [s.column for s in self.scalars if s.column is not None]
         return sorted(names, key=lambda name: name.startswith(FEATURE))  # stable: either part in the schema's order
 
-    def _fields(self, parent: str) -> list[dict[str, Any]]:
-        fields: list[dict[str, Any]] = self.writer.schema["fields"]
-        return fields if not parent else next(f for f in fields if f["name"] == parent)["type"]["fields"]
+
+def _is_part(field: dict[str, Any]) -> bool:
+    """True for a record within the record. An older schema's field of such a name may be something else: it is no part then."""
+    return field["name"] in _PARTS and isinstance(field["type"], dict) and field["type"].get("type") == "record"
+
+
+def _parts(field: dict[str, Any]) -> list[dict[str, Any]]:
+    """The field itself, or the fields of a record within the record."""
+    return list(field["type"]["fields"]) if _is_part(field) else [field]
 
 
 def _scalar(avro_type: Any) -> bool:

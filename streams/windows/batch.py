@@ -15,9 +15,10 @@ from schemas.control import Control
 
 IntArray = npt.NDArray[np.int64]
 
-# Columns of an event frame besides the features, which are named FEATURE + true name.
+# Columns of an event frame besides the features, which are named FEATURE + true name, and probabilities: PROBABILITY + class label.
 ID, TIME, RUN, MODEL, VERSION, PREDICTION, TARGET = "@id", "@time", "@run", "@model", "@version", "@prediction", "@target"
 FEATURE = "f:"
+PROBABILITY = "p:"
 
 
 @dataclass(frozen=True, slots=True)
