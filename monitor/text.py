@@ -15,7 +15,6 @@ import operator
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
-from types import MappingProxyType
 
 import numpy as np
 import polars as pl
@@ -70,7 +69,7 @@ def fit_texts(texts: pl.Series) -> TextProfile:
     kept = sorted(found.items(), key=lambda item: (-item[1], item[0]))[:MOST_WORDS]
     described = _describe(texts, frozenset(word for word, count in kept if count > 1))
     descriptors = {name: fit_numbers(values) for name, values in described.values.items() if len(values)}
-    return TextProfile(MappingProxyType(descriptors), frozenset(word for word, _ in kept), described.new_share, len(texts))
+    return TextProfile(descriptors, frozenset(word for word, _ in kept), described.new_share, len(texts))
 
 
 def _words(texts: pl.Series) -> Iterator[pl.Series]:

@@ -66,8 +66,8 @@ def _numbers(read: ReadColumn, expected: Expected) -> dict[str, Any]:
 def _of_sample(found: Sample, infinite: dict[Category, int], expected: Expected) -> dict[str, Any]:
     low, high = float(found.points[0]), float(found.points[-1])
     with np.errstate(over="ignore", invalid="ignore"):  # numbers near the largest one: what overflows is left out
-        mean = min(max(float(found.points @ found.counts) / found.size, low), high)  # rounding takes no mean out of its range
-        spread = float(((found.points - mean) ** 2) @ found.counts)
+        mean = min(max(float((found.points * found.counts).sum()) / found.size, low), high)  # rounding takes no mean out of its range
+        spread = float((np.square(found.points - mean) * found.counts).sum())
         quantiles = interpolated(found)
     described: dict[str, Any] = {"distinct": len(found.points) + len(infinite), "minimum": low, "maximum": high}
     if np.isfinite(mean) and np.isfinite(spread):

@@ -29,7 +29,8 @@ def _area_by_all_values(reference: NumericProfile, window: Sample) -> float:
     order = both.argsort(kind="stable")
     ours = np.cumsum(order < len(reference.sample.points))[:-1]  # the reference's distinct values up to each of the merged ones
     theirs = np.arange(1, len(both)) - ours
-    return float(np.abs(reference.shares[ours] - window.cumulative[theirs] / window.size) @ np.diff(both[order]))
+    gap = np.abs(reference.shares[ours] - window.cumulative[theirs] / window.size)
+    return float((gap * np.diff(both[order])).sum())  # no dot product: BLAS would spread it over threads that spin
 
 
 def _area_by_windows_values(reference: NumericProfile, window: Sample) -> float:
