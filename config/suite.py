@@ -28,7 +28,7 @@ TestName = Literal[
 ]
 # Tests of one column after the other, and the kind of column they are of.
 COLUMN_TESTS: dict[TestName, tuple[str, ...]] = {
-    "null_share": ("numerical", "categorical"),
+    "null_share": ("numerical", "categorical", "text", "embedding"),
     "out_of_range_share": ("numerical",),
     "new_category_share": ("categorical",),
     "mean_stability": ("numerical",),

@@ -53,7 +53,7 @@ class ColumnQuality:
     """One column of a window, described. Shares are 0 to 1; what a kind of column does not have, or what has no values, is None.
 
     ``rows`` are the judged rows with a value, infinities included; ``null_share`` is of all rows of the window, NaN counts as null.
-    ``new_categories`` are values that the reference never had, the most frequent first, at most 20, cut after 200 characters;
+    ``new_categories`` are values that the reference never had, the most frequent first, at most 10, cut after 60 characters;
     ``new_category_share`` is of ``rows``, as is ``out_of_range_share``: numbers beyond the reference's smallest and largest.
     Mean, minimum and the like are of the finite numbers, ``deviation`` with n - 1; ``quantiles`` are those of .05, .25, .5, .75 and .95,
     interpolated. ``status`` is ``error`` where the column's values are not of the spec's type; ``reason`` says what they are.

@@ -34,7 +34,7 @@ def plans(settings: Settings) -> list[TopicPlan]:
     return [
         # The broker's clock on every record: a live event far ahead of it is one bad clock, and must not close every window.
         TopicPlan(settings.predictions_topic, n, log_time, keep),
-        TopicPlan(settings.results_topic, n, {}, {"cleanup.policy": "compact,delete", "retention.ms": str(365 * _DAY_MS)}),
+        TopicPlan(settings.results_topic, n, {}, {**big, "cleanup.policy": "compact,delete", "retention.ms": str(365 * _DAY_MS)}),
         TopicPlan(settings.late_topic, n, {}, keep),
         TopicPlan(settings.dead_letter_topic, n, {}, keep),
         TopicPlan(settings.checkpoint_topic, n, {"cleanup.policy": "compact"}, {**big, "segment.bytes": "67108864"}),

@@ -14,8 +14,8 @@ from monitor.values import Category, ValueMisfit
 from schemas.result import ColumnQuality, Role
 
 QUANTILES = np.array([0.05, 0.25, 0.5, 0.75, 0.95])
-MAX_NEW = 20  # new categories named in a result
-MAX_NAME = 200  # characters of such a name
+MAX_NEW = 10  # new categories named in a result: one of 1,000 columns has to stay a record of a megabyte or so
+MAX_NAME = 60  # characters of such a name
 
 
 @dataclass(frozen=True, slots=True)
