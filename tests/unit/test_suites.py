@@ -15,6 +15,7 @@ from monitor.evaluate import evaluate
 from monitor.reference import load_reference
 from monitor.window import WindowData
 from schemas.result import TestResult, WindowResult, decode_result, encode_result
+from streams.topics import CHECKPOINT_RECORD_BYTES
 from tests.support.results import HOSTILE
 
 BASE: dict[str, Any] = {
@@ -311,3 +312,18 @@ def test_drift_tests_need_the_drift_monitor() -> None:
     """A test of drifted columns where no column is judged for drift is refused."""
     with pytest.raises(ValidationError, match="needs monitor data_drift"):
         spec_of({"test": "drifted_columns_share"}, monitors=["data_quality"])
+
+
+def test_a_thousand_hostile_columns_are_one_record(tmp_path: Path) -> None:
+    """1,000 columns whose every value is new, long and four bytes a character: the result with all outcomes is under the 8 MiB that the
+    results topic and the producer take.
+    """
+    names = [f"{i}" + "\U0001f4a9" * 40 for i in range(1000)]
+    values = [f"{i}" + "\U0001f9a5" * 500 for i in range(30)]
+    features = {name: {"type": "string", "kind": "categorical"} for name in names}
+    spec = ModelSpec.model_validate({**BASE, "features": features, "tests": [{"test": "data_stability"}]})
+    outputs = rows(30).select("prediction", "target")
+    reference = outputs.with_columns(pl.lit("a").alias(name) for name in names)
+    result = judge(spec, outputs.with_columns(pl.Series(name, values) for name in names), reference, tmp_path)
+    assert sum(t.status == "FAIL" for t in result.tests) >= 1000
+    assert len(encode_result(result)) < CHECKPOINT_RECORD_BYTES
