@@ -41,7 +41,7 @@ class Evaluations:
         return Loaded(profile.fingerprint, profile.slow)
 
     def _judge(self, task: Judge) -> WindowResult:
-        window = task.data()
+        window = task.window
         try:
             return evaluate(window, task.spec, self._profile(window.spec_digest, task.spec, task.path), task.given_up)
         except Exception as error:

@@ -90,9 +90,9 @@ class Evaluator:
 
     def judge(self, window: WindowData, spec: ModelSpec, path: Path, slow: bool) -> WindowResult:
         """The result of a window; ``path`` is where its reference is kept. From one thread for each value of ``slow``."""
-        answer = self._twice(slow, Judge.of(spec, path, window), self.timeout_s)
+        answer = self._twice(slow, Judge(spec, path, window), self.timeout_s)
         if slow and isinstance(answer, str):
-            answer = self._twice(False, Judge.of(spec, path, window, given_up=answer), self.timeout_s)
+            answer = self._twice(False, Judge(spec, path, window, given_up=answer), self.timeout_s)
         if isinstance(answer, WindowResult):
             return answer
         log.error("the window of %s from %d to %d could not be judged: %s", window.model, window.start_ms, window.end_ms, answer)
