@@ -35,22 +35,30 @@ def texts(buffer: Buffer, begin: IntArray, length: IntArray, present: Present) -
 
     The column is of type string when all its texts are known to be UTF-8, else of binary: then nobody has looked yet.
     """
-    far = np.flatnonzero(length > _INLINE)
-    views = np.empty(2 * len(length), dtype="<u8") if len(far) == len(length) else _inline(buffer, begin, length)
-    doubtful = far[:0] if len(far) == len(length) else _not_ascii(views, len(length))
-    blobs = []
-    if len(far):
-        blob, offsets = _gather(buffer, begin[far], length[far])
-        _point(views, far, length[far], buffer.load("<u4", begin[far]), offsets)
-        doubtful = np.union1d(doubtful, far if blob is buffer.data else far[_not_ascii(blob, len(far))])
-        blobs = [pa.py_buffer(blob)]
+    views, blobs, doubtful = _views(buffer, begin, length)
     few = len(doubtful) <= len(length) // 16
     wrong = [row for row in doubtful.tolist() if not is_utf8(_bytes(buffer, begin[row], length[row]))] if few else []
     for row in wrong:
         views[2 * row : 2 * row + 2] = 0
-    return pa.Array.from_buffers(
-        pa.string_view() if few else pa.binary_view(), len(length), [_validity(present), pa.py_buffer(views), *blobs]
-    ), wrong
+    dtype = pa.string_view() if few else pa.binary_view()
+    return pa.Array.from_buffers(dtype, len(length), [_validity(present), pa.py_buffer(views), *map(pa.py_buffer, blobs)]), wrong
+
+
+def _views(buffer: Buffer, begin: IntArray, length: IntArray) -> tuple[npt.NDArray[np.uint64], list[npt.NDArray[Any]], IntArray]:
+    """The views, of shape (2 * texts,), the buffer that they point into, if any, and the rows in which a text may not be ASCII."""
+    far = np.flatnonzero(length > _INLINE)
+    if not len(far):
+        views = _inline(buffer, begin, length)
+        return views, [], _not_ascii(views, len(length))
+    doubtful = far[:0]
+    if len(far) < len(length):
+        views = _inline(buffer, begin, length)
+        doubtful = _not_ascii(views, len(length))
+    else:
+        views = np.empty(2 * len(length), dtype="<u8")
+    blob, offsets = _gather(buffer, begin[far], length[far])
+    _point(views, far, length[far], buffer.load("<u4", begin[far]), offsets)
+    return views, [blob], np.union1d(doubtful, far if blob is buffer.data else far[_not_ascii(blob, len(far))])
 
 
 def is_utf8(text: bytes) -> bool:

@@ -25,14 +25,16 @@ def read_columns(layout: EventLayout, buffer: Buffer, starts: IntArray, ends: In
         column = _read(cursor, scalar)
         if scalar.column is not None:
             found[scalar.column] = column
+        elif column.type == pa.binary_view():  # nobody has looked at these texts yet
+            found[f"?{scalar.name}"] = column
     whole = cursor.whole
-    frame = pl.from_arrow(pa.RecordBatch.from_arrays([found[c] for c in layout.columns], names=layout.columns))
+    frame = pl.from_arrow(pa.RecordBatch.from_arrays(list(found.values()), names=list(found)))
     assert isinstance(frame, pl.DataFrame)
     if not whole.all():
         frame = frame.filter(pl.Series(whole))
     frame, readable = _texts(frame)
     whole[whole] = readable
-    return frame, whole
+    return frame[layout.columns], whole
 
 
 def _read(cursor: Cursor, scalar: Scalar) -> pa.Array:

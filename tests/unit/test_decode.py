@@ -308,6 +308,22 @@ def test_the_specification_at_its_edges(tail: bytes, wrong: str) -> None:
     assert (frame["f:n"][0], frame["f:n"][-1], frame["f:s"][-1]) == (1, 2, "zz")
 
 
+@pytest.mark.parametrize("every", [2, 50])
+@pytest.mark.parametrize("text", ["é", "plain", "thirteen bytes and more é", "é" * 200])
+def test_a_text_that_is_not_utf8_is_found_among_those_that_are(text: str, every: int) -> None:
+    """Among few or many texts beyond ASCII, short or long, exactly the records with a broken one are refused; the others keep theirs."""
+    layout = EventLayout(WRITER)
+    texts = [text if i % every == 0 else "abc" for i in range(400)]
+    values = [WRITER.encode(event(i, {"a": 1.0, "b__20_b": i, "c": t})) for i, t in enumerate(texts)]
+    broken = [100, 101, 250]
+    for i in broken:
+        values[i] = values[i][:-1] + b"\xff"
+    frame, whole = read(layout, values)
+    assert [i for i, ok in enumerate(whole) if not ok] == broken
+    assert frame["f:c"].to_list() == [t for i, t in enumerate(texts) if i not in broken]
+    assert frame["f:b b"].to_list() == [i for i in range(400) if i not in broken]
+
+
 def test_a_wide_record_cut_short_is_refused() -> None:
     """A record whose missing part is longer than all that follows it in the batch is refused, not read beyond the batch."""
     spec = make_spec({f"f{i}": "double" for i in range(700)})
