@@ -115,11 +115,15 @@ def _values(kind: PerformanceKind, frame: pl.DataFrame, name: str, column: Colum
     """A column as numbers or labels, unknown values null; None when the frame does not have it."""
     if name not in frame.columns:
         return None
+    series = _conformed(frame, name, column)
+    return _finite(series.cast(pl.Float64)) if kind == "regression" else as_labels(series)
+
+
+def _conformed(frame: pl.DataFrame, name: str, column: Column) -> pl.Series:
     try:
-        series = conform(frame[name], column)
+        return conform(frame[name], column)
     except ValueMisfit as error:
         raise NotUsable(f"column {name!r} {error}") from error
-    return _finite(series.cast(pl.Float64)) if kind == "regression" else as_labels(series)
 
 
 def _finite(series: pl.Series) -> pl.Series:
@@ -128,11 +132,11 @@ def _finite(series: pl.Series) -> pl.Series:
 
 
 def _known_probabilities(spec: ModelSpec, frame: pl.DataFrame, target: pl.Series) -> Known:
-    columns = {name: _values("regression", frame, name, column) for name, column in spec.probability_columns.items()}
-    missing = [name for name, series in columns.items() if series is None]
+    missing = [name for name in spec.probability_columns if name not in frame.columns]
     if missing:
         raise NotKnown(f"no row has the probability {missing[0]!r}")
-    stacked = np.column_stack([series.to_numpy() for series in columns.values() if series is not None])  # a null becomes NaN
+    columns = [_conformed(frame, name, column) for name, column in spec.probability_columns.items()]
+    stacked = np.column_stack([series.to_numpy() for series in columns])  # a null becomes NaN
     known = target.is_not_null() & pl.Series(np.isfinite(stacked).all(axis=1))
     if not known.any():
         raise NotKnown("no row whose target is known has all probabilities")
