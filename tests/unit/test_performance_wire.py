@@ -9,9 +9,14 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import hypothesis
 import numpy as np
 import polars as pl
 import pytest
+import yaml
+from hypothesis import given
+from hypothesis import strategies as st
+from polars.testing import assert_series_equal
 
 from config.settings import Settings
 from config.spec import ModelSpec, read_spec
@@ -20,12 +25,16 @@ from producers.emitter.emitter import _by_label
 from producers.emitter.encode import EventEncoder
 from producers.replay.encode import EventEncoder as ReplayEncoder
 from producers.replay.options import ReplayOptions
-from producers.replay.source import read_rows
+from producers.replay.source import Rows, read_rows
 from schemas.event import event_schema
 from schemas.framing import WriterSchema
+from schemas.names import mangle
 from schemas.result import Performance, WindowResult
 from schemas.store import FileSchemaStore
+from streams.decode.buffer import Buffer
 from streams.decode.decoder import Decoder
+from streams.decode.layout import EventLayout
+from streams.decode.walk import read_columns
 from streams.judge import ClosedWindow, Judge
 from streams.windows.batch import PROBABILITY, RawBatch
 from streams.windows.core import WindowCore
@@ -241,3 +250,32 @@ def test_a_model_s_own_labels_are_taken() -> None:
     for key in (3, np.int64(3), 3.0, np.float64(3), "3", np.str_("3")):
         assert _by_label({key: 0.25}) == {"3": 0.25}
     assert _by_label({np.True_: 0.1, False: 0.9}) == {"True": 0.1, "False": 0.9}
+
+
+NULLABLE = st.none() | st.floats()
+
+
+@given(st.lists(st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=8), min_size=2, max_size=5, unique=True), st.data())
+@hypothesis.settings(max_examples=60, deadline=None)
+def test_columns_equal_what_was_encoded(labels: list[str], data: st.DataObject) -> None:
+    """Any labels and values, nulls, NaN and infinities too: emitter and replay write the bytes of fastavro, the decoder reads them."""
+    spec = ModelSpec.model_validate({**yaml.safe_load(SPEC), "probabilities": {c: f"P {i}" for i, c in enumerate(labels)}})
+    chances = data.draw(st.lists(st.lists(NULLABLE, min_size=len(labels), max_size=len(labels)), min_size=1, max_size=6))
+    writer = WriterSchema.single_object(event_schema(spec))
+    same = {"run": "live", "model": "m", "model_version": "1", "prediction": "no", "target": None, "features": {"x": 1.5}}
+    by_class = [dict(zip(labels, row, strict=True)) for row in chances]
+    events = [
+        writer.encode({"event_id": f"d-{i:09d}", "event_time": i, **same, "probabilities": {mangle(c): v for c, v in row.items()}})
+        for i, row in enumerate(by_class)
+    ]
+    encoder = EventEncoder(event_schema(spec), "m", "1")
+    assert events == [encoder.encode({"x": 1.5}, "no", None, f"d-{i:09d}", i, "live", 0, row) for i, row in enumerate(by_class)]
+    columns = {f"P {i}": pl.Series([row[i] for row in chances], dtype=pl.Float64) for i in range(len(labels))}
+    frame = pl.DataFrame({"x": [1.5] * len(chances), "label": ["no"] * len(chances), **columns})
+    replayed = Rows("d", frame, np.arange(len(chances)), np.arange(len(chances)))
+    assert events == ReplayEncoder(spec, writer, "live", "1").encode(replayed, 0, len(chances))
+    layout, buffer = EventLayout(writer), Buffer(events)
+    read, whole = read_columns(layout, buffer, buffer.starts + len(writer.header), buffer.ends)
+    assert (layout.problem, whole.all()) == ("", True)
+    for i, label in enumerate(labels):
+        assert_series_equal(read[PROBABILITY + label], columns[f"P {i}"], check_names=False, check_exact=True)
