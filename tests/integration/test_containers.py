@@ -29,10 +29,11 @@ SETTINGS = ("pyproject.toml", "requirements.lock")
 def image() -> Iterator[Image]:
     """The image: every RUN instruction of the Dockerfile as it is written, in its order. Bytecode is left out, for it takes a minute."""
     with tempfile.TemporaryDirectory(prefix="tidemark-image-", dir=MEMORY) as folder:
-        yield _built(Path(folder))
+        yield build_image(Path(folder))
 
 
-def _built(folder: Path) -> Image:
+def build_image(folder: Path) -> Image:
+    """Carry out the Dockerfile below ``folder``."""
     made, stages = Image(folder), run_instructions()
     made.copy(ROOT / "compose" / "docker" / "build.lock", "/build/build.lock")
     for name in SETTINGS:

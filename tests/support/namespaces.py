@@ -26,7 +26,7 @@ RUN = """set -eu
 mount -t overlay overlay -o "lowerdir=$1/upper:/" "$1/root"
 mount --rbind /proc "$1/root/proc"
 mount --rbind /dev "$1/root/dev"
-mount -t tmpfs -o "nosuid,nodev,mode=1777,$2" tmpfs "$1/root/tmp"
+test -z "$2" || mount -t tmpfs -o "nosuid,nodev,mode=1777,$2" tmpfs "$1/root/tmp"
 folder="$1"; ids="$3"; directory="$4"; mounts="$5"; shift 5
 for mount in $mounts; do
   mount --bind "${mount%%,*}" "$folder/root${mount##*,}"
@@ -34,8 +34,7 @@ done
 for mount in $mounts; do
   case "$mount" in *,ro,*) mount -o remount,ro,bind "$folder/root${mount##*,}";; esac
 done
-exec chroot "$folder/root" setpriv --reuid "${ids%%:*}" --regid "${ids##*:}" --clear-groups --bounding-set=-all --inh-caps=-all \
-  --no-new-privs env -i -C "$directory" "$@"
+exec chroot "$folder/root" setpriv $ids --bounding-set=-all --inh-caps=-all --no-new-privs env -i -C "$directory" "$@"
 """
 
 
@@ -106,14 +105,14 @@ class Image:
         """The command line of a service's process (or of another ``command`` in its container).
 
         Args:
-            service: as Compose renders it; its image is this one.
+            service: as Compose renders it; its image is this one, or its program is given as ``command``.
             volumes: per named volume, and per path of a secret, what is mounted.
             command: instead of the service's own.
         """
         assert service["read_only"]
         mounts = [self._mount(v, volumes) for v in service.get("volumes", [])]
         mounts += [f"{volumes[s['target']]},ro,{s['target']}" for s in service.get("secrets", [])]
-        (tmpfs,) = service["tmpfs"]
+        tmpfs = [t.removeprefix("/tmp:") for t in service.get("tmpfs", [])]
         for mount in mounts:  # an engine makes these before the container starts
             point = self.upper / mount.split(",")[2].lstrip("/")
             if Path(mount.split(",")[0]).is_dir():
@@ -121,10 +120,14 @@ class Image:
             else:
                 point.parent.mkdir(parents=True, exist_ok=True)
                 point.touch()
+        user, group = service["user"].split(":")
+        ids = f"--reuid {user} --regid {group} " + (
+            f"--groups {','.join(service['group_add'])}" if "group_add" in service else "--clear-groups"
+        )
         values = {"PATH": "/opt/tidemark/bin:/usr/local/bin:/usr/bin:/bin", "HOME": "/tmp", "PYTHONDONTWRITEBYTECODE": "1"}
-        values |= {k: v for k, v in service["environment"].items() if v is not None}
-        line = ["unshare", "--mount", "--propagation", "private", "sh", "-c", RUN, "sh", str(self.folder), tmpfs.split(":")[1]]
-        line += [service["user"], "/var/lib/tidemark", " ".join(mounts), *(f"{k}={v}" for k, v in values.items())]
+        values |= {k: v for k, v in (service.get("environment") or {}).items() if v is not None}
+        line = ["unshare", "--mount", "--propagation", "private", "sh", "-c", RUN, "sh", str(self.folder), *(tmpfs or [""]), ids]
+        line += [service.get("working_dir", "/var/lib/tidemark"), " ".join(mounts), *(f"{k}={v}" for k, v in values.items())]
         return [*line, *(command or service["command"])]
 
     @staticmethod
