@@ -89,6 +89,9 @@ class Metrics:
         self._transaction = seconds("tidemark_transaction_seconds", "One cut: begin to commit")
         self._restore = seconds("tidemark_restore_seconds", "Restoring one partition from its cut")
         self._lag = gauge("tidemark_consumer_lag_records", "Records in the partition after the last one read", ("partition",))
+        self._lag_s = gauge(
+            "tidemark_consumer_lag_seconds", "Age by the broker's clock of the last record read; 0 when none waits", ("partition",)
+        )
         self._committed_lag = gauge("tidemark_committed_lag_records", "Records in the partition after the committed offset", ("partition",))
         self._last_event = gauge("tidemark_last_event_received_timestamp_seconds", "Wall clock when the last record was received")
         self._stream_time = gauge("tidemark_stream_time_seconds", "Highest event time seen")
@@ -220,14 +223,15 @@ class Metrics:
         """One cut's transaction took so many s."""
         self._transaction.observe(seconds)
 
-    def set_lag(self, partition: int, records: int, committed_lag: int) -> None:
-        """Records of a partition that are not yet read, and not yet committed."""
+    def set_lag(self, partition: int, records: int, committed_lag: int, seconds: float) -> None:
+        """Records of a partition that are not yet read, and not yet committed; how old the last one read is where others wait."""
         self._lag.labels(str(partition)).set(records)
+        self._lag_s.labels(str(partition)).set(seconds)
         self._committed_lag.labels(str(partition)).set(committed_lag)
 
     def remove_partition(self, partition: int) -> None:
         """Forget the lag of a partition that another worker has now."""
-        for gauge in (self._lag, self._committed_lag):
+        for gauge in (self._lag, self._lag_s, self._committed_lag):
             gauge.remove_by_labels({"partition": str(partition)})
 
     def event_received(self, model: str, run_kind: str, wall_s: float) -> None:

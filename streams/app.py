@@ -118,15 +118,11 @@ class Source(Service):  # type: ignore[misc]
     async def watch_progress(self) -> None:
         """Show the lag, and end the worker when it makes no progress. Waits for none of the threads that may hang."""
         try:
-            lags = await self.worker.run_in("aux", self.worker.lag)
-            for partition, lag in lags.items():
-                self.worker.metrics.set_lag(partition, lag, lag)
-            if not any(lags.values()):
+            lag = await self.worker.run_in("aux", self.worker.show_lag)
+            if not lag:
                 self.worker.progress_s = time.monotonic()  # waiting for records is no stall, however long it takes
             elif time.monotonic() - self.worker.progress_s > settings().stall_timeout:
-                raise TidemarkError(
-                    f"lag of {sum(lags.values())} records and no progress for {settings().stall_timeout:.0f} s", "see the log above"
-                )
+                raise TidemarkError(f"lag of {lag} records and no progress for {settings().stall_timeout:.0f} s", "see the log above")
         except Exception as error:  # noqa: BLE001
             await fatal(error)
 

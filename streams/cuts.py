@@ -74,6 +74,7 @@ class Cuts:
 
     def _committed(self, partition: Partition, draft: Draft) -> None:
         now = time.time()
+        partition.committed_position = draft.position
         for window_id, result in zip(draft.published, draft.results, strict=True):
             partition.results.pop(window_id, None)
             self.metrics.observe_result(result, now, partition.evaluation_s.pop(window_id, 0.0))

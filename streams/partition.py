@@ -13,7 +13,8 @@ class Partition:
     """The object itself is the token: a revoked or reset partition gets a new one, and whatever still refers to the old is discarded.
 
     ``state`` is None while the partition is being restored. ``reading`` is true once its first position is set; no record is taken before
-    that, since the consumer may still hold some of an earlier position. ``queued_position`` is behind the last record handed on.
+    that, since the consumer may still hold some of an earlier position. ``queued_position`` is behind the last record handed on,
+    ``committed_position`` that of the last cut, ``read_to_ms`` the broker's timestamp of the last record in the state (0: none yet).
     """
 
     number: int
@@ -21,6 +22,8 @@ class Partition:
     state: PartitionState | None = None
     reading: bool = False
     queued_position: int = 0
+    committed_position: int = 0
+    read_to_ms: int = 0
     results: dict[WindowId, WindowResult] = field(default_factory=dict)
     evaluation_s: dict[WindowId, float] = field(default_factory=dict)
 

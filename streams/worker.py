@@ -14,7 +14,7 @@ from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
 
-from confluent_kafka import KafkaException, TopicPartition
+from confluent_kafka import KafkaException
 from prometheus_client import CollectorRegistry
 
 from config.errors import TidemarkError
@@ -26,6 +26,7 @@ from streams.cuts import Cuts
 from streams.dead_letter_limit import DeadLetterLimit
 from streams.decode.decoder import Decoder
 from streams.judge import ClosedWindow, Judge
+from streams.lag import show_lag
 from streams.last_results import last_results
 from streams.partition import Partition
 from streams.restore import Restorer
@@ -143,6 +144,7 @@ class Worker:
         dead = len(state.dead)
         closed = self.core.ingest(state, batch, time.monotonic())
         self.progress_s = time.monotonic()
+        partition.read_to_ms = int(raw.broker_ms[-1])
         self.metrics.batch(len(raw), decoded - began, time.perf_counter() - decoded)
         self._count(partition, raw, len(state.dead) - dead)
         return self._settle(partition, closed)
@@ -240,7 +242,7 @@ class Worker:
             logger.error("partition %d: %d records were deleted before they were read", partition.number, restored.lost)
             self.metrics.data_loss(partition.number, restored.lost)
         self.transactions.offsets[partition.number] = restored.chunk_offsets
-        partition.queued_position = restored.state.position
+        partition.queued_position = partition.committed_position = restored.state.position
         partition.state = restored.state
         self.progress_s = time.monotonic()  # its lag begins to count now, though this worker may have had nothing to do for hours
 
@@ -276,15 +278,9 @@ class Worker:
             return self._settle(partition, self.core.close_run(partition.state, stream))
         return self._settle(partition, self.core.advance(partition.state, stream, due_ms))
 
-    def lag(self) -> dict[int, int]:
-        """Records between each ready partition's position and its end, as the consumer last heard."""
-        lags = {}
-        for partition in self.source.partitions.values():
-            if partition.ready and partition.state is not None:
-                source = TopicPartition(self.settings.predictions_topic, partition.number)
-                _, high = self.source.consumer.get_watermark_offsets(source, cached=True)
-                lags[partition.number] = max(0, high - partition.state.position) if high >= 0 else 0
-        return lags
+    def show_lag(self) -> int:
+        """Show each partition's lag; returns the records not yet read."""
+        return show_lag(self.source, self.metrics, time.time())
 
     def check_broker(self) -> None:
         """Ask the broker for the topic.

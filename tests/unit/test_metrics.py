@@ -171,8 +171,8 @@ def test_the_pipeline_is_exposed(registry: CollectorRegistry, metrics: Metrics) 
     metrics.dead_letters("undecodable", 4)
     metrics.batch(1000, 0.01, 0.002)
     metrics.transaction(0.03)
-    metrics.set_lag(1, 50, 80)
-    metrics.set_lag(2, 5, 8)
+    metrics.set_lag(1, 50, 80, 1.5)
+    metrics.set_lag(2, 5, 8, 0.0)
     metrics.remove_partition(2)
     metrics.set_stream_time("m", "live", 1234.5)
     metrics.data_loss(1, 7)
@@ -189,6 +189,7 @@ def test_the_pipeline_is_exposed(registry: CollectorRegistry, metrics: Metrics) 
         "tidemark_batch_ingest_seconds_sum 0.002",
         "tidemark_transaction_seconds_sum 0.03",
         'tidemark_consumer_lag_records{partition="1"} 50.0',
+        'tidemark_consumer_lag_seconds{partition="1"} 1.5',
         'tidemark_committed_lag_records{partition="1"} 80.0',
         f"tidemark_stream_time_seconds{{{STREAM}}} 1234.5",
         'tidemark_lost_offsets_total{partition="1"} 7.0',
