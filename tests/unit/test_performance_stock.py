@@ -312,3 +312,12 @@ def test_probabilities_equal_whole_stock_reports(tmp_path: Path) -> None:
         assert performance.rows == 600
         same(values(performance), window)
         same(references(performance), before)
+
+
+def test_what_stock_makes_of_few_labels() -> None:
+    """Where we differ: of two of many classes stock fails; of the negative class alone it says 1.0. A change there fails this."""
+    two = pd.DataFrame({"target": ["a", "b", "b"], "prediction": ["a", "b", "a"]})
+    with pytest.raises(KeyError):
+        stock_labels(two, "prediction")
+    alone = pd.DataFrame({"target": ["no"] * 3, "prediction": ["no"] * 3})
+    assert stock_labels(alone, "prediction", "yes")[("precision", "")] == 1.0
