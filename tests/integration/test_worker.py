@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import random
 import signal
 import time
 from collections.abc import Iterator
@@ -11,7 +10,6 @@ from pathlib import Path
 import pytest
 
 from tests.support.broker import Broker
-from tests.support.ports import free_ports
 from tests.support.worker import World, event, mark
 
 pytestmark = pytest.mark.integration
@@ -47,83 +45,6 @@ def test_a_replay_becomes_results_and_metrics(world: World) -> None:
         lambda: any(k.startswith("tidemark_windows_total{") and v == 10 for k, v in world.metrics().items()),
         why="tidemark_windows_total 10",
     )
-
-
-def kill_and_go_on(world: World, kills: int, seed: int) -> None:
-    """Send a replay in parts and kill the worker amid each, at a random moment while records wait unread; then compare with the input."""
-    rng, results = random.Random(seed), world.reader("results")
-    windows = 10 * (kills + 1)
-    records = replayed(world, "r1", 200 * windows, step_ms=50)
-    process = world.start(cut_interval=0.05)
-    sent = 0
-    for kill in range(kills):
-        part = len(records) * (kill + 1) // (kills + 1)
-        world.send(records[sent : part - 200])
-        want = len(results.results()) + 1
-        world.wait_for(lambda want=want: len(results.results()) >= want, why="progress before the kill")  # type: ignore[misc]
-        world.send(records[part - 200 : part])
-        sent = part
-        time.sleep(rng.random() * 0.3)  # the moment of the kill is what is drawn here
-        process.kill()
-        process.wait()
-        world.send(records[sent : sent + 100])  # there is unfinished work while nobody works
-        sent += 100
-        process = world.start(cut_interval=0.05)
-    world.send(records[sent:])
-    world.wait_for(lambda: len(results.results()) >= windows, timeout_s=120, why="all windows")
-    assert sorted((r.start_ms, r.rows) for r in results.results()) == [(n * 10 * SECOND, 200) for n in range(windows)]
-    assert world.reader("late").poll() == []
-    assert world.reader("dead_letter").poll() == []
-
-
-def test_kill_and_go_on(world: World) -> None:
-    """Killed three times amid a replay, the windows are those of the undisturbed input: none missing or twice, no row lost or doubled."""
-    kill_and_go_on(world, kills=3, seed=1)
-
-
-@pytest.mark.drill
-@pytest.mark.timeout(1800)
-def test_twenty_kills(world: World) -> None:
-    """The same with twenty kills."""
-    kill_and_go_on(world, kills=20, seed=2)
-
-
-def test_a_zombie_is_refused(world: World) -> None:
-    """A worker stopped for twice the session timeout comes back after another took over: no second value for any window, none missing."""
-    records = replayed(world, "r1", 4000, step_ms=50)
-    results = world.reader("results")
-    zombie = world.start(session_timeout=3, cut_interval=0.2)
-    world.send(records[:1500])
-    world.wait_for(lambda: len(results.results()) >= 5)
-    world.send(records[1500:1700])
-    zombie.send_signal(signal.SIGSTOP)
-    heir = world.start(session_timeout=3, cut_interval=0.2, worker_metrics_port=free_ports(1)[0])
-    world.send(records[1700:3000])
-    world.wait_for(lambda: len(results.results()) >= 14, why="the heir's progress")
-    zombie.send_signal(signal.SIGCONT)
-    world.send(records[3000:])
-    world.wait_for(lambda: len(results.results()) >= 20, why="all windows")
-    assert sorted((r.start_ms, r.rows) for r in results.results()) == [(n * 10 * SECOND, 200) for n in range(20)]
-    heir.send_signal(signal.SIGTERM)
-    assert heir.wait(15) == 0, world.logs()
-    assert len(results.results()) == 20
-
-
-def test_sigterm_ends_in_order(world: World) -> None:
-    """SIGTERM: exit code 0 within 15 s, and the next worker goes on where this one stopped."""
-    process = world.start()
-    results = world.reader("results")
-    records = replayed(world, "r1", 400)
-    world.send(records[:250])
-    world.wait_for(lambda: len(results.results()) >= 2)
-    began = time.monotonic()
-    process.send_signal(signal.SIGTERM)
-    assert process.wait(15) == 0, world.logs()
-    assert time.monotonic() - began < 15
-    world.send(records[250:])
-    world.start()
-    world.wait_for(lambda: len(results.results()) >= 4)
-    assert [r.rows for r in sorted(results.results(), key=lambda r: r.start_ms)] == [100] * 4
 
 
 def test_poison_and_late_records_lie_apart(world: World) -> None:
