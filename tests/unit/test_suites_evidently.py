@@ -80,9 +80,8 @@ def test_the_user_s_own_tests_are_run() -> None:
 
 
 def test_data_stability_in_a_real_report() -> None:
-    """A quiet window has no failed check; a new category, numbers out of range, a moved mean and fractions for whole numbers fail one each or
-    more,
-    and the page names them.
+    """A quiet window has no failed check; a new category, numbers out of range, a moved mean and fractions for whole numbers fail one
+    each or more, and the page names them.
     """
     reference = rows(1000, 0, 1)
     quiet = reference.sample(200, random_state=1)
