@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from config.settings import load_settings
+from streams.allocator import limit_arenas
 
 
 @click.command()
@@ -12,6 +13,7 @@ from config.settings import load_settings
 def worker(loglevel: str) -> None:
     """Run the worker: predictions topic → windows → drift → metrics and results (the same as ``faust -A streams.app worker``)."""
     settings = load_settings()
+    limit_arenas()
     from streams.judge import Judge  # noqa: PLC0415 - heavy imports only when a worker starts
     from streams.topics import ensure_topics  # noqa: PLC0415
 
