@@ -8,6 +8,7 @@ from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
 
+from monitor.ranking import ranked
 from schemas.result import WindowResult
 
 
@@ -26,7 +27,7 @@ def _template(name: str) -> Template:
 
 def header(result: WindowResult, notes: tuple[str, ...] = ()) -> str:
     """The HTML of our part, for the top of a page; every name is escaped. ``notes`` say what the rest of the page leaves out."""
-    columns = sorted(result.columns, key=lambda c: (not c.drifted, c.status != "error"))
+    columns = ranked(result.columns)
     return _template("header.html").render(r=result, columns=columns, drifted=[c for c in columns if c.drifted], notes=notes)
 
 

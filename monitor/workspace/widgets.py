@@ -5,6 +5,7 @@ from __future__ import annotations
 from evidently.legacy.model.widget import BaseWidgetInfo
 from evidently.legacy.renderers.html_widgets import table_data
 
+from monitor.ranking import ranked
 from schemas.result import ColumnResult, WindowResult
 
 LONGEST = 48  # characters of a name; Evidently's pages do not break lines within words
@@ -12,9 +13,8 @@ HEADER = ("Column", "Role", "Method", "Score", "Threshold", "Verdict", "What cha
 
 
 def verdicts_widget(result: WindowResult) -> BaseWidgetInfo:
-    """A table of all columns, drifted ones first."""
-    columns = sorted(result.columns, key=lambda c: (not c.drifted, c.status != "error"))
-    return table_data(title="Verdicts", column_names=list(HEADER), data=[_row(c) for c in columns])
+    """A table of all columns, those that moved most first."""
+    return table_data(title="Verdicts", column_names=list(HEADER), data=[_row(c) for c in ranked(result.columns)])
 
 
 def _row(column: ColumnResult) -> tuple[str, ...]:
