@@ -156,7 +156,7 @@ def test_long_full_load_adds_no_memory(tmp_path: Path, broker: Broker) -> None:
     try:
         keep_topics_small(world)
         worker = world.start()
-        world.wait_for(lambda: world.metrics().get("tidemark_restore_seconds_count{}") == 4, why="four partitions")
+        world.wait_for(lambda: world.metrics().get("tidemark_restore_seconds_count{}") == 4, 120, "four partitions")
         samples: list[tuple[float, float, int]] = []
         for now, done in load(world, seconds):
             samples.append((now, Memory.of(worker.pid).resident, done))

@@ -49,7 +49,7 @@ def world(tmp_path_factory: pytest.TempPathFactory, broker: Broker) -> Iterator[
     made = World.make(home, broker.bootstrap_servers, [*LIVE, NEIGHBOUR], spec=SPEC, **settings)
     try:
         made.start()
-        made.wait_for(lambda: made.metrics().get("tidemark_restore_seconds_count{}") == 4, why="four partitions")
+        made.wait_for(lambda: made.metrics().get("tidemark_restore_seconds_count{}") == 4, 120, "four partitions")
         yield made
     finally:
         made.stop()
