@@ -145,12 +145,12 @@ def line(name: str, writer: WriterSchema, store: FileSchemaStore, parts: list[Ra
     """One pair, measured in turns."""
     decoder, count = Decoder(store, MAX_BYTES), sum(map(len, parts))
     same, ours, other = True, [], []
-    for _ in range(repeats):
+    for repeat in range(repeats):
         seconds, decoded = timed(lambda: [decoder.decode(part) for part in parts])
         ours.append(count / seconds)
         seconds, looped = timed(lambda: loop(writer, parts))
         other.append(count / seconds)
-        same = same and equal(EventLayout(writer), decoded, looped)
+        same = same and (repeat > 0 or equal(EventLayout(writer), decoded, looped))  # one look at all of it: the input stays the same
     return pair(f"decoder / fastavro loop: {name}", ours, other, "events/CPU s", same)
 
 

@@ -100,7 +100,7 @@ def _not_ascii(words: npt.NDArray[np.uint64], rows: int) -> IntArray:
     """Rows that have a byte above 0x7F in their words, which may hold more than the text."""
     if not np.bitwise_or.reduce(words) & _HIGH_BITS:
         return np.zeros(0, dtype=np.int64)
-    return np.flatnonzero((words.reshape(rows, -1) & _HIGH_BITS).any(axis=1))
+    return np.unique(np.flatnonzero(words & _HIGH_BITS) // (len(words) // rows))
 
 
 def _bytes(buffer: Buffer, begin: int, length: int) -> bytes:

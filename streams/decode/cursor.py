@@ -1,7 +1,8 @@
 """Steps through many Avro records at once: one position a record, moved on field by field with NumPy (Avro 1.11, "Binary Encoding").
 
 A record is whole when its position ends exactly at its own end and nothing on the way was wrong. Positions only ever move on, so one
-that ran over its end never comes back to it. No record's bytes are looked at to judge another one.
+that ran over its end never comes back to it. No record's bytes are looked at to judge another one. A record that is found to be bad is
+parked: it goes on through the zeros behind the last value, so that what follows in the buffer makes no work.
 """
 
 from __future__ import annotations
@@ -50,7 +51,7 @@ class Cursor:
         if odd.any():  # neither 0 nor 1 in one byte
             self._long_branches(code, np.flatnonzero(odd), value_branch)
         present: BoolArray = code == 2 * value_branch
-        return None if present.all() else present
+        return None if present.all() or (present | self.bad).all() else present  # what a bad record has does not matter
 
     def fixed(self, dtype: str, present: Present) -> npt.NDArray[Any]:
         """Values of a fixed width."""
@@ -62,7 +63,7 @@ class Cursor:
         """Bytes that are 0 or 1."""
         values = self.fixed("u1", present)
         if values.max(initial=0) > 1:
-            self._refuse(values > 1, present)
+            self._refuse_values(values > 1, present)
             values &= 1
         return values
 
@@ -73,9 +74,9 @@ class Cursor:
         raw = raw.astype(np.uint64)
         values = (raw >> _ONE).view(np.int64) ^ -(raw & _ONE).view(np.int64)
         if overlong is not None:
-            self._refuse(overlong, present)
+            self._refuse_values(overlong, present)
         if bits == 32 and raw.max(initial=0) >> np.uint64(32):
-            self._refuse(raw >> np.uint64(32) != 0, present)
+            self._refuse_values(raw >> np.uint64(32) != 0, present)
         return values
 
     def text(self, present: Present) -> tuple[IntArray, IntArray]:
@@ -92,17 +93,21 @@ class Cursor:
         self.at = begin + length
         wrong = (wrong if present is None else wrong & present) | (self.at > self.ends)
         if wrong.any():
-            self.bad |= wrong
             length[wrong] = 0
-            self.at[wrong] = self.ends[wrong]
-            begin = np.minimum(begin, self.at)
+            begin[wrong] = self.ends[wrong]
+            self.refuse(wrong)
         return begin, length
 
     def _move(self, size: Any, present: Present) -> None:
         self.at += size if present is None else size * present
 
-    def _refuse(self, wrong: BoolArray, present: Present) -> None:
-        self.bad |= wrong if present is None else wrong & present
+    def _refuse_values(self, wrong: BoolArray, present: Present) -> None:
+        self.refuse(wrong if present is None else wrong & present)
+
+    def refuse(self, wrong: BoolArray | IntArray | list[int]) -> None:
+        """Take records, by a mask or their places, for bad from here on."""
+        self.bad[wrong] = True
+        self.at[wrong] = self.buffer.ends[-1]
 
     def _long_branches(self, code: npt.NDArray[np.uint8], places: IntArray, value_branch: int) -> None:
         """Branches written with more bytes than need be, which Avro does not forbid, and wrong ones; corrects ``code`` in place."""
@@ -110,9 +115,9 @@ class Cursor:
         wrong = (raw != 0) & (raw != 2)
         if overlong is not None:
             wrong |= overlong
-        self.bad[places[wrong]] = True
-        code[places] = np.where(wrong, 2 - 2 * value_branch, raw)
+        code[places] = raw
         self.at[places] += size - 1
+        self.refuse(places[wrong])
 
     def _varint(self, at: IntArray) -> tuple[npt.NDArray[Any], Any, BoolArray | None]:
         """Unsigned numbers of seven bits a byte, lowest first; how many bytes each takes; which take more than 64 bits hold."""

@@ -41,7 +41,7 @@ def _read(cursor: Cursor, scalar: Scalar) -> pa.Array:
     present: Present = None if scalar.value_branch is None else cursor.branch(scalar.value_branch)
     if scalar.kind == "string":
         column, wrong = columns.texts(cursor.buffer, *cursor.text(present), present)
-        cursor.bad[wrong] = True
+        cursor.refuse(wrong)
         return column
     if scalar.kind == "boolean":
         return columns.booleans(cursor.boolean(present), present)
