@@ -13,15 +13,14 @@ import pytest
 
 from config.settings import ROOT
 from tests.support.containers import rendered, run_instructions
-from tests.support.namespaces import Image, Network, possible
+from tests.support.namespaces import MEMORY, Image, Network, possible
 from tests.support.waiting import wait_for
 
 pytestmark = [
     pytest.mark.integration,
     pytest.mark.timeout(400),
-    pytest.mark.skipif(not possible(), reason="mount and network namespaces need root"),
+    pytest.mark.skipif(not possible(), reason="needs root for namespaces, and 2.5 GB in /dev/shm"),
 ]
-MEMORY = "/dev/shm"  # a gigabyte of small files; and a layer below / may not lie inside /
 SETTINGS = ("pyproject.toml", "requirements.lock")
 
 

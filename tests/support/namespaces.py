@@ -38,8 +38,14 @@ exec chroot "$folder/root" setpriv $ids --bounding-set=-all --inh-caps=-all --no
 """
 
 
+MEMORY = Path("/dev/shm")  # where an image is made: a gigabyte of small files; and a layer below / may not lie inside /
+NEEDED_BYTES = 2_500_000_000
+
+
 def possible() -> bool:
-    """True where mount and network namespaces can be made."""
+    """True where mount and network namespaces can be made and memory holds an image."""
+    if not MEMORY.is_dir() or shutil.disk_usage(MEMORY).free < NEEDED_BYTES:
+        return False
     try:
         return subprocess.run(["unshare", "--mount", "--net", "true"], capture_output=True, check=False).returncode == 0
     except FileNotFoundError:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
@@ -164,7 +165,8 @@ def test_the_same_broker(containers: dict[str, Any], tmp_path: Path) -> None:
 
 
 def test_the_same_versions(containers: dict[str, Any]) -> None:
-    """Kafka is of the pom's version, Grafana of the SDK's that builds the dashboards; uv of the Makefile's."""
+    """Kafka is of the pom's version, Grafana of the SDK's that builds the dashboards, uv of the Makefile's, our image of the project's."""
+    assert {c["image"] for c in containers.values() if "build" in c} == {f"tidemark:{metadata.version('tidemark')}"}
     pom = ElementTree.parse(jars.POM).getroot()
     space = {"m": "http://maven.apache.org/POM/4.0.0"}
     version = pom.findtext(".//m:dependency[m:artifactId='kafka_2.13']/m:version", namespaces=space)
