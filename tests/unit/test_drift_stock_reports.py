@@ -2,6 +2,7 @@
 
 import json
 import warnings
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,17 +23,24 @@ from monitor.reference import load_reference
 from monitor.window import WindowData
 from schemas.result import WindowResult
 
+FEATURES = {
+    "delay (min)": {"type": "double"},
+    "задержка": {"type": "double"},
+    "stops": {"type": "double"},
+    "seats": {"type": "long"},
+    "carrier": {"type": "string", "kind": "categorical"},
+    "late": {"type": "boolean"},
+    "infinite": {"type": "double"},
+    "constant": {"type": "double"},
+    "tied": {"type": "double"},
+    "nullable": {"type": "long"},
+    "nullable flag": {"type": "boolean"},
+    "category": {"type": "string", "kind": "categorical"},
+}
+FIRST = list(FEATURES)[:6]
 SPEC = {
     "model": "m",
     "reference": "r.parquet",
-    "features": {
-        "delay (min)": {"type": "double"},
-        "задержка": {"type": "double"},
-        "stops": {"type": "double"},
-        "seats": {"type": "long"},
-        "carrier": {"type": "string", "kind": "categorical"},
-        "late": {"type": "boolean"},
-    },
     "prediction": {"column": "prediction", "type": "double"},
     "window": {"size": "1h"},
     "min_rows": 1,
@@ -48,10 +56,14 @@ CHOICES = {
 
 
 def rows(rng: np.random.Generator, n: int, shift: float) -> pd.DataFrame:
-    """Rows of every kind of column, with nulls; ``shift`` moves them away from the reference."""
+    """Rows of every kind of column, with nulls, infinities, ties and nullable types; ``shift`` moves them away."""
     delay = rng.lognormal(shift, 1, n)
     delay[rng.random(n) < 0.1] = np.nan
-    delay[0] = 1.0
+    infinite = rng.normal(2 * shift, 1, n)
+    infinite[rng.random(n) < 0.05] = np.inf
+    infinite[rng.random(n) < 0.05] = -np.inf
+    holes = rng.random(n) < 0.2
+    delay[0], infinite[0], holes[0] = 1.0, 0.5, False
     return pd.DataFrame(
         {
             "delay (min)": delay,
@@ -60,6 +72,12 @@ def rows(rng: np.random.Generator, n: int, shift: float) -> pd.DataFrame:
             "seats": rng.poisson(100 + 20 * shift, n),
             "carrier": [f"c{i}" for i in rng.integers(0, 6 + round(5 * shift), n)],
             "late": rng.random(n) < 0.3 + shift / 4,
+            "infinite": infinite,
+            "constant": np.full(n, 3.0 + round(shift)),
+            "tied": np.round(rng.normal(3 * shift, 4, n)),
+            "nullable": pd.Series(rng.poisson(30 + 9 * shift, n), dtype="Int64").mask(holes),
+            "nullable flag": pd.Series(rng.random(n) < 0.5 + shift / 3, dtype="boolean").mask(holes),
+            "category": pd.Series([f"ç {i}" for i in rng.geometric(0.4 - shift / 4, n)], dtype="category").mask(holes),
             "prediction": rng.normal(10 + shift, 3, n),
         }
     )
@@ -68,10 +86,20 @@ def rows(rng: np.random.Generator, n: int, shift: float) -> pd.DataFrame:
 class Case:
     """A reference and a window, judged by us."""
 
-    def __init__(self, folder: Path, reference_rows: int, window_rows: int, shift: float, choices: dict[str, Any] | None = None) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        reference_rows: int,
+        window_rows: int,
+        shift: float,
+        choices: dict[str, Any] | None = None,
+        names: Sequence[str] = FIRST,
+    ) -> None:
         rng = np.random.default_rng([reference_rows, window_rows, round(100 * shift)])
-        self.reference, self.rows = rows(rng, reference_rows, 0.0), rows(rng, window_rows, shift)
-        self.spec = ModelSpec.model_validate({**SPEC, "drift": {"columns": choices or {}}})
+        kept = [*names, "prediction"]
+        self.reference, self.rows = rows(rng, reference_rows, 0.0)[kept], rows(rng, window_rows, shift)[kept]
+        features = {name: FEATURES[name] for name in names}
+        self.spec = ModelSpec.model_validate({**SPEC, "features": features, "drift": {"columns": choices or {}}})
         pl.from_pandas(self.reference).write_parquet(folder / "r.parquet")
         profile = load_reference(self.spec, folder / "r.parquet")
         frame = pl.from_pandas(self.rows)
@@ -103,15 +131,19 @@ def drift_tests(snapshot: dict[str, Any]) -> list[str]:
     return sorted(json.dumps(t, default=str) for t in snapshot["tests"] if t["id"] == "drift")
 
 
-@pytest.mark.parametrize("shift", [0.0, 0.15, 0.6])
-@pytest.mark.parametrize("window_rows", [40, 900])
-@pytest.mark.parametrize("reference_rows", [300, 1000, 1001, 4000])
-def test_a_snapshot_is_what_stock_value_drift_gives(tmp_path: Path, reference_rows: int, window_rows: int, shift: float) -> None:
+SIZES = [(100, 1), (100, 10_000), (300, 40), (1000, 900), (1001, 40), (4000, 900), (10_000, 1000), (100_000, 300), (100_000, 10_000)]
+THIRDS = [list(FEATURES)[i::3] for i in range(3)]  # each report draws every plot: a third of the columns at a time
+
+
+@pytest.mark.parametrize(
+    ("sizes", "shift", "names"), [(s, (0.0, 0.15, 0.6)[(i + j) % 3], names) for i, s in enumerate(SIZES) for j, names in enumerate(THIRDS)]
+)
+def test_a_snapshot_is_what_stock_value_drift_gives(tmp_path: Path, sizes: tuple[int, int], shift: float, names: list[str]) -> None:
     """``Snapshot.dict()``: ids, names, configs, values and tests of every metric are those of stock ``ValueDrift`` metrics."""
-    case = Case(tmp_path, reference_rows, window_rows, shift)
+    case = Case(tmp_path, *sizes, shift, names=names)
     stock = case.stock([ValueDrift(column=c.name) for c in case.result.columns])
     found = case.snapshot.dict()
-    assert len(drift_metrics(found)) == 7
+    assert len(drift_metrics(found)) == len(names) + 1
     assert drift_metrics(found) == drift_metrics(stock)
     assert drift_tests(found) == drift_tests(stock)
 

@@ -1,4 +1,23 @@
-"""What real windows hold: none of it takes the window down, each column's own status says what is wrong."""
+"""What real windows hold: none of it takes the window down, each column's own status says what is wrong.
+
+The traps that DESIGN.md lists, and the tests that go through them:
+
+| trap | test |
+|---|---|
+| an all-null column (stock aborts the whole preset) | test_an_all_null_column_is_that_column_s_error |
+| a column missing from the window | test_a_missing_column_is_that_column_s_error |
+| an extra column | test_an_extra_column_changes_nothing |
+| nullable Int64 and Float64 | test_nullable_columns_are_judged_by_their_values |
+| numbers stored as strings | test_numbers_stored_as_strings_are_refused |
+| one class only in a classification window | test_performance_traps.py: test_a_window_of_one_class_is_measured |
+| infinity | test_infinities_are_left_out |
+| a near-constant reference column | test_a_near_constant_reference_gives_a_large_finite_score |
+| an empty window | test_an_empty_window_has_no_verdict |
+| new categories | test_new_categories_are_judged_and_named |
+| non-ASCII and spaces in names | test_hostile_column_names_reach_result_and_snapshot |
+| ReferenceMetricNotFound and ColumnNotFound subclass BaseException | test_a_base_exception_of_evidently_is_that_column_s_error |
+| guessed types turned a category into text | test_types_are_never_guessed |
+"""
 
 from pathlib import Path
 from typing import Any
@@ -6,9 +25,13 @@ from typing import Any
 import numpy as np
 import polars as pl
 import pytest
+from evidently import Dataset
+from evidently.core.report import ReferenceMetricNotFound
+from evidently.legacy.base_metric import ColumnNotFound
+from evidently.legacy.calculations.stattests import registry
 
 from config.spec import ModelSpec
-from monitor.drift import evidently_snapshot
+from monitor.drift import data_definition, evidently_snapshot
 from monitor.evaluate import evaluate
 from monitor.reference import ReferenceProfile, load_reference
 from monitor.window import WindowData
@@ -234,22 +257,50 @@ def test_a_refusing_method_is_that_column_s_error(tmp_path: Path) -> None:
     assert "g_test needs as many values in the window (500) as in the reference (2000)" in by_name(result)["name"].reason
 
 
-def test_a_base_exception_of_evidently_is_that_column_s_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """``ReferenceMetricNotFound`` subclasses BaseException: raised inside a statistic it does not end the worker."""
-    from evidently.core.report import ReferenceMetricNotFound
-    from evidently.legacy.calculations.stattests import registry
-
-    assert not issubclass(ReferenceMetricNotFound, Exception)
+@pytest.mark.parametrize("kind", [ReferenceMetricNotFound, ColumnNotFound])
+def test_a_base_exception_of_evidently_is_that_column_s_error(
+    kind: type[BaseException], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Evidently's errors that subclass BaseException, raised inside a statistic, do not end the worker."""
+    assert not issubclass(kind, Exception)
 
     def broken(*_: Any, **__: Any) -> None:
-        raise ReferenceMetricNotFound("x")
+        raise kind("x")
 
     spec = make_spec(drift={"columns": {"x": {"method": "es"}}})
     profile = fit(tmp_path, spec)
     monkeypatch.setattr(registry.StatTest, "__call__", broken)
     result = judge(rows(500), profile, spec)
     assert others_ok(result, "x")
-    assert "Epps-Singleton" in by_name(result)["x"].reason
+    assert by_name(result)["x"].reason.startswith("Epps-Singleton: ")
+
+
+def test_types_are_never_guessed(profile: ReferenceProfile) -> None:
+    """Left to itself Evidently takes a category of many values for text and a number of few for a category; ours are the spec's, and no
+    part of the DataDefinition is left open for guessing.
+    """
+    frame = rows(600).with_columns(name=pl.Series([f"dest {i}" for i in range(600)]), count=pl.Series([i % 3 for i in range(600)]))
+    guessed = Dataset.from_pandas(frame.to_pandas()).data_definition
+    assert "name" in guessed.text_columns
+    assert "count" in guessed.categorical_columns
+    result = judge(frame, profile)
+    assert (by_name(result)["name"].kind, by_name(result)["count"].kind) == ("categorical", "numerical")
+    ours = data_definition(make_spec())
+    assert {"name", "target", "flag"} == set(ours.categorical_columns)
+    assert {"x", "count", "délai (µs)", "prediction"} == set(ours.numerical_columns)
+    open_parts = (ours.text_columns, ours.datetime_columns, ours.unknown_columns, ours.list_columns)
+    assert all(part == [] for part in open_parts)  # None would be guessed
+    kept = Dataset.from_pandas(frame.to_pandas(), ours).data_definition
+    assert (kept.text_columns, sorted(kept.categorical_columns)) == ([], ["flag", "name", "target"])
+
+
+def test_every_trap_in_the_table_has_its_test() -> None:
+    """The table above names tests that exist."""
+    lines = [line.split("|")[2].strip() for line in (__doc__ or "").splitlines() if line.startswith("| ")][1:]
+    assert len(lines) == 13
+    for line in lines:
+        file, _, name = line.rpartition(": ")
+        assert f"def {name}(" in Path(__file__).with_name(file or Path(__file__).name).read_text(encoding="utf-8"), line
 
 
 def test_no_judged_feature_is_an_error_not_a_quiet_window(profile: ReferenceProfile) -> None:
