@@ -93,7 +93,7 @@ def test_it_counts_in_no_share(tmp_path: Path) -> None:
     assert result.drifted_names("dataset") == [domain.NAME]
 
 
-@pytest.mark.parametrize(("n", "windows"), [(60, 6), (1000, 2)])
+@pytest.mark.parametrize(("n", "windows"), [(60, 4), (1000, 1)])
 def test_quiet_windows_are_quiet(tmp_path: Path, n: int, windows: int) -> None:
     """Rows of the reference's distribution are not told apart, whatever the window's size: at few rows the threshold is what chance
     reaches in one window of twenty.

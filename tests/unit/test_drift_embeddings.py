@@ -266,7 +266,7 @@ def test_an_embedding_is_a_nullable_array_on_the_wire() -> None:
 def test_evidently_finds_the_components_of_an_expanded_frame() -> None:
     """Stock ``EmbeddingsDrift`` on the expanded frame and our DataDefinition gives our score; odd vectors become nulls."""
     spec, lengths = spec_of(), {"vector (ü)": LENGTH}
-    reference, window = matrix(60), matrix(40, 1.0, seed=1)
+    reference, window = matrix(22), matrix(20, 1.0, seed=1)  # Evidently draws them by t-SNE, which takes its time
     definition = data_definition(spec, lengths)
     assert definition.embeddings == {"vector (ü)": components("vector (ü)", LENGTH)}
     assert data_definition(spec).list_columns == ["vector (ü)"]
