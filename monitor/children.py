@@ -9,11 +9,13 @@ import socket
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable
 from multiprocessing.connection import Connection
 from typing import Any
 
 START_LIMIT_S = 120.0  # imports take seconds of CPU, more on a busy machine
+LOOK_S = 0.2  # how often a wait looks whether its answer is still wanted
 
 
 class ChildEnded(Exception):
@@ -32,27 +34,29 @@ class Child:
         self._connection: Connection[Any, Any] = Connection(ours.detach())
         self._ready = False
 
-    def call(self, message: Any, timeout_s: float) -> Any:
+    def call(self, message: Any, timeout_s: float, is_unwanted: Callable[[], bool] = lambda: False) -> Any:
         """The answer to a message; what the child needs to come up is not part of ``timeout_s``.
 
         Raises:
-            TimeoutError: no answer in time; the child is of no further use, kill it.
+            TimeoutError: no answer in time, or it is not wanted any more; the child is of no further use, close it.
             ChildEnded: it ended.
         """
         try:
             if not self._ready:
-                self._receive(START_LIMIT_S)
+                self._receive(START_LIMIT_S, is_unwanted)
                 self._ready = True
             self._connection.send(message)
-            return self._receive(timeout_s)
+            return self._receive(timeout_s, is_unwanted)
         except (EOFError, OSError) as error:
             if isinstance(error, TimeoutError):
                 raise
             raise ChildEnded(self._how_it_ended()) from error
 
-    def _receive(self, timeout_s: float) -> Any:
-        if not self._connection.poll(timeout_s):
-            raise TimeoutError
+    def _receive(self, timeout_s: float, is_unwanted: Callable[[], bool]) -> Any:
+        deadline_s = time.monotonic() + timeout_s
+        while not self._connection.poll(min(LOOK_S, timeout_s)):
+            if time.monotonic() >= deadline_s or is_unwanted():
+                raise TimeoutError
         return self._connection.recv()
 
     def _how_it_ended(self) -> str:
@@ -84,16 +88,22 @@ def serve(answer: Callable[[Any], Any], nice: int = 0) -> None:
         os.nice(nice)
     connection: Connection[Any, Any] = Connection(int(sys.argv[1]))
     threading.Thread(target=_end_with_parent, args=[connection.fileno()], name="parent", daemon=True).start()
-    connection.send("ready")
-    while True:
+    going = _sent(connection, "ready")
+    while going:
         try:
             message = connection.recv()
-        except EOFError:
+        except (EOFError, ConnectionError):
             return
-        try:
-            connection.send(answer(message))
-        except BrokenPipeError:  # the parent ended meanwhile
-            return
+        going = _sent(connection, answer(message))
+
+
+def _sent(connection: Connection[Any, Any], message: Any) -> bool:
+    """False when the parent is gone."""
+    try:
+        connection.send(message)
+    except ConnectionError:
+        return False
+    return True
 
 
 def _end_with_parent(fd: int) -> None:

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import os
-import signal
-import sys
 import time
-from multiprocessing.connection import Connection
 from typing import TYPE_CHECKING, Any
 
 from config.settings import Settings
+from monitor.children import serve
 from monitor.reports.archive import write_sample
 from monitor.reports.jobs import Job, Record, Render
 from monitor.reports.paths import Summary, write_report
@@ -84,18 +81,20 @@ def _tried(call: Any, *arguments: Any) -> str:
     return ""
 
 
-def main(fd: int) -> None:
-    """Take the settings and then jobs from the connection ``fd``, answer each, until it is closed."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the process that started us; it closes the connection
-    os.nice(10)  # plots must not take the processor from the stream
-    connection: Connection[str, Any] = Connection(fd)
-    try:
-        maker = Maker(connection.recv())
-        while True:
-            connection.send(maker.do(connection.recv()))
-    except (EOFError, ConnectionError):
-        return
+class Answers:
+    """The first message is the installation's settings, every other one a job."""
+
+    def __init__(self) -> None:
+        self._maker: Maker | None = None
+
+    def answer(self, message: Settings | Job) -> str:
+        """The empty string, or what failed."""
+        if isinstance(message, Settings):
+            self._maker = Maker(message)
+            return ""
+        assert self._maker is not None, "a job came before the settings"
+        return self._maker.do(message)
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]))
+    serve(Answers().answer, nice=10)  # plots must not take the processor from the stream

@@ -3,19 +3,15 @@
 from __future__ import annotations
 
 import logging
-import socket
-import subprocess
-import sys
 import threading
 import time
 from collections import Counter
 from collections.abc import Callable
-from multiprocessing.connection import Connection
 from pathlib import Path
-from typing import Any
 
 from config.settings import Settings
 from config.spec import ModelSpec
+from monitor.children import Child, ChildEnded
 from monitor.reports.jobs import Job, Record, Render, Retain, Waiting
 from monitor.reports.page import short_page
 from monitor.reports.paths import Summary, path_of_result, write_report
@@ -24,38 +20,9 @@ from schemas.result import WindowResult
 
 log = logging.getLogger(__name__)
 RELOAD_S = 3
-LOOK_S = 0.2  # how often the wait for the child looks whether the worker ends
 RETAIN_EVERY_S = 60.0  # while windows come
 IDLE_S = 3600.0  # what is kept gets older without windows too
 CLOSE_S = 5.0  # for the records that wait when the worker ends
-
-
-class _Child:
-    """The child process and the connection to it."""
-
-    def __init__(self, settings: Settings) -> None:
-        ours, theirs = socket.socketpair()
-        with theirs:
-            fd = theirs.fileno()
-            self.process = subprocess.Popen(
-                [sys.executable, "-m", "monitor.reports.child", str(fd)], pass_fds=[fd], stdin=subprocess.DEVNULL
-            )
-        self.connection: Connection[Any, str] = Connection(ours.detach())
-        self.connection.send(settings)
-
-    def run(self, job: Job, timeout_s: float, is_unwanted: Callable[[], bool]) -> str | None:
-        """Do a job: the empty string, what failed, or None when there was no answer in time or it is not wanted any more."""
-        self.connection.send(job)
-        deadline_s = time.monotonic() + timeout_s
-        while not self.connection.poll(min(LOOK_S, timeout_s)):
-            if time.monotonic() >= deadline_s or is_unwanted():
-                return None
-        return self.connection.recv()
-
-    def kill(self) -> None:
-        self.connection.close()
-        self.process.kill()
-        self.process.wait()
 
 
 class ReportProcess:
@@ -79,7 +46,7 @@ class ReportProcess:
         self._waiting = Waiting(waiting)
         self._closing = threading.Event()
         self._closed_s = 0.0
-        self._child: _Child | None = None
+        self._child: Child | None = None
         self._retained_s = -RETAIN_EVERY_S
         self._windows: Counter[tuple[str, str, int]] = Counter()
         self._thread = threading.Thread(target=self._work, name="reports", daemon=True)
@@ -130,7 +97,7 @@ class ReportProcess:
                 self._do(Retain())
         self._finish()
         if self._child is not None:
-            self._child.kill()
+            self._child.close()
 
     def _finish(self) -> None:
         records, reports = self._waiting.rest()
@@ -158,17 +125,19 @@ class ReportProcess:
     def _run(self, job: Job, timeout_s: float) -> str:
         """Let the child do a job, at most ``timeout_s``; the empty string, or what failed."""
         try:
-            self._child = self._child or _Child(self._settings)
-            failure = self._child.run(job, timeout_s, lambda: self._is_unwanted(job))
-        except (EOFError, OSError) as error:
+            return str(self._ready_child().call(job, timeout_s, lambda: self._is_unwanted(job)))
+        except ChildEnded as error:
             self._restart()
-            return f"the report process ended ({error or 'killed'})"
-        if failure is None:
+            return f"the report process ended ({error})"
+        except TimeoutError:
             self._restart()
-            if self._is_unwanted(job):
-                return "the worker was stopped"
-            return f"it took longer than {timeout_s:g} s (TIDEMARK_REPORT_TIMEOUT)"
-        return failure
+            return "the worker was stopped" if self._is_unwanted(job) else f"it took longer than {timeout_s:g} s (TIDEMARK_REPORT_TIMEOUT)"
+
+    def _ready_child(self) -> Child:
+        if self._child is None:
+            self._child = Child("monitor.reports.child")
+            self._child.call(self._settings, self._settings.report_timeout, self._closing.is_set)
+        return self._child
 
     def _is_unwanted(self, job: Job) -> bool:
         """True when the worker ends: at once for a report, which takes seconds, soon for a record."""
@@ -176,7 +145,7 @@ class ReportProcess:
 
     def _restart(self) -> None:
         if self._child is not None:
-            self._child.kill()
+            self._child.close()
             self._child = None  # the next report starts another
 
     def _give_up(self, job: Render, outcome: str, reason: str) -> None:

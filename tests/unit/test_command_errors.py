@@ -42,7 +42,7 @@ def test_a_spec_with_an_unknown_column(tmp_path: Path) -> None:
     """The worker names file, field and column."""
     specs = tmp_path / "specs"
     specs.mkdir()
-    (specs / "flights.yaml").write_text(SPEC + "  columns: {dep_dly: {threshold: 0.2}}\n")
+    (specs / "flights.yaml").write_text(SPEC.replace("drift:\n", "drift:\n  columns: {dep_dly: {threshold: 0.2}}\n"))
     assert_told(tidemark(tmp_path, "worker", specs_dir=specs), 2, "flights.yaml", "drift.columns", "'dep_dly'")
 
 

@@ -128,7 +128,7 @@ def test_a_child_ends_with_its_parent(tmp_path: Path) -> None:
     script = (
         "import sys; from monitor.children import Child\n"
         "child = Child('tests.support.endless_child')\n"
-        "child._receive(60); child._ready = True; print(child.process.pid, flush=True); child.call('work', 600)"
+        "child._receive(60, lambda: False); child._ready = True; print(child.process.pid, flush=True); child.call('work', 600)"
     )
     with subprocess.Popen([sys.executable, "-c", script], cwd=ROOT, stdout=subprocess.PIPE) as parent:
         assert parent.stdout is not None
