@@ -8,8 +8,9 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from streams.decode.blocks import DOUBLE
 from streams.decode.buffer import Buffer, IntArray
-from streams.decode.cursor import Present
+from streams.decode.cursor import Arrays, Present
 
 _INLINE = 12  # bytes; a text up to here lies in its view itself
 _WIDEST = 256  # bytes; texts up to here are gathered into a buffer of their own, so that a window's rows do not keep the whole batch
@@ -59,6 +60,29 @@ def _views(buffer: Buffer, begin: IntArray, length: IntArray) -> tuple[npt.NDArr
     blob, offsets = _gather(buffer, begin[far], length[far])
     _point(views, far, length[far], buffer.load("<u4", begin[far]), offsets)
     return views, [blob], np.union1d(doubtful, far if blob is buffer.data else far[_not_ascii(blob, len(far))])
+
+
+def doubles(buffer: Buffer, arrays: Arrays, present: Present) -> pa.Array:
+    """A column of lists of numbers. The numbers are copied: a window's rows do not keep the whole batch."""
+    offsets = np.zeros(len(arrays.lengths) + 1, dtype=np.int64)
+    np.cumsum(arrays.lengths, out=offsets[1:])
+    values = _items(buffer, arrays)
+    items = pa.Array.from_buffers(pa.float64(), len(values), [None, pa.py_buffer(values)])
+    return pa.Array.from_buffers(
+        pa.large_list(pa.float64()), len(arrays.lengths), [_validity(present), pa.py_buffer(offsets)], children=[items]
+    )
+
+
+def _items(buffer: Buffer, arrays: Arrays) -> npt.NDArray[np.float64]:
+    """The numbers of all arrays one after the other, of shape (items,). Vectors of one model mostly have one length."""
+    there = arrays.count > 0
+    begin, count = arrays.begin[there], arrays.count[there]
+    if not len(count):
+        return np.zeros(0, dtype="<f8")
+    if (count == count[0]).all():
+        return buffer.load(f"V{DOUBLE * count[0]}", begin).view("<f8")
+    shift = begin - DOUBLE * (np.cumsum(count) - count)  # from an item's place among all to its place in the buffer
+    return buffer.load("<f8", np.repeat(shift, count) + DOUBLE * np.arange(count.sum()))
 
 
 def is_utf8(text: bytes) -> bool:

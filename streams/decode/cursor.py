@@ -7,11 +7,13 @@ parked: it goes on through the zeros behind the last value, so that what follows
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from streams.decode.blocks import DOUBLE, blocks
 from streams.decode.buffer import Buffer, IntArray
 
 BoolArray = npt.NDArray[np.bool_]
@@ -26,6 +28,18 @@ _SQUEEZE = [
     (np.uint64(0x00003FFF00003FFF), np.uint64(0x3FFF00003FFF0000), np.uint64(2)),
     (np.uint64(0x000000000FFFFFFF), np.uint64(0x0FFFFFFF00000000), np.uint64(4)),
 ]
+
+
+@dataclass(frozen=True, slots=True)
+class Arrays:
+    """Arrays of doubles. ``lengths``, of shape (records,), is 0 where there is none or the record is bad.
+
+    ``begin`` and ``count``, of shape (blocks,), say where the items lie, in the records' order: a block a record, unless one has several.
+    """
+
+    lengths: IntArray
+    begin: IntArray
+    count: IntArray
 
 
 class Cursor:
@@ -97,6 +111,50 @@ class Cursor:
             begin[wrong] = self.ends[wrong]
             self.refuse(wrong)
         return begin, length
+
+    def arrays(self, present: Present) -> Arrays:
+        """Arrays of doubles. Those written as writers usually do, in one block or as an empty one, are all looked at together."""
+        start = self.at.copy()
+        raw, size, overlong = self._varint(start)
+        self._move(size, present)
+        negative = (raw & raw.dtype.type(1)).astype(np.bool_)  # the count, of a block that says its size too
+        count = np.minimum((raw >> raw.dtype.type(1)).astype(np.int64), _FAR)
+        if present is not None:
+            count *= present
+            negative &= present
+        count[negative] = 0
+        begin = self.at
+        self.at = begin + DOUBLE * count + (count > 0)  # the items, and the 0 that ends them
+        wrong = self.at > self.ends
+        if overlong is not None:
+            wrong |= overlong
+        if present is not None:
+            wrong &= present
+        last = self.buffer.load("u1", np.where((count > 0) & ~wrong, self.at - 1, 0))  # the first bytes of the buffer are 0
+        odd = np.flatnonzero((negative | (last != 0)) & ~wrong)
+        count[wrong] = 0
+        self.refuse(wrong)
+        return self._several_blocks(Arrays(count, begin, count), start, odd) if len(odd) else Arrays(count, begin, count)
+
+    def _several_blocks(self, arrays: Arrays, start: IntArray, places: IntArray) -> Arrays:
+        """The arrays of some records read one by one: several blocks, or counts below zero, or wrong. ``start`` is where arrays begin."""
+        lengths = arrays.lengths.copy()
+        found: list[tuple[int, int, int]] = []  # place, begin, count
+        for place in places.tolist():
+            at, end = int(start[place]), int(self.ends[place])
+            lengths[place] = 0
+            try:
+                parts, size = blocks(self.buffer.data[at:end].tobytes(), 0)
+            except (IndexError, ValueError):
+                self.refuse([place])
+                continue
+            self.at[place] = at + size
+            lengths[place] = sum(count for _, count in parts)
+            found += [(place, at + begin, count) for begin, count in parts]
+        usual = np.delete(np.arange(len(lengths)), places)
+        records, begin, count = np.array(found, dtype=np.int64).reshape(-1, 3).T
+        order = np.argsort(np.concatenate([usual, records]), kind="stable")
+        return Arrays(lengths, np.concatenate([arrays.begin[usual], begin])[order], np.concatenate([arrays.count[usual], count])[order])
 
     def _move(self, size: Any, present: Present) -> None:
         self.at += size if present is None else size * present

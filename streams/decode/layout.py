@@ -23,14 +23,16 @@ _META = {
 _PARTS = {"features": FEATURE, "probabilities": PROBABILITY}  # records within the record: the prefix of their columns
 _REQUIRED = ("event_id", "event_time", "run", "model", "model_version", "prediction", "features")
 _STRINGS = ("event_id", "run", "model", "model_version")
+DOUBLES = "doubles"  # the kind of an array of doubles
 _SCALARS = frozenset({"string", "boolean", "int", "long", "float", "double"})
 
 
 @dataclass(frozen=True, slots=True)
 class Scalar:
-    """One value on the wire. ``value_branch`` is its place (0 or 1) in a union with null, None when it is never null.
+    """One value on the wire, or an array of doubles (kind ``doubles``).
 
-    ``column`` is its name in frames; None for a field that only a newer schema knows, which is stepped over.
+    ``value_branch`` is its place (0 or 1) in a union with null, None when it is never null. ``column`` is its name in frames; None for a
+    field that only a newer schema knows, which is stepped over.
     """
 
     name: str
@@ -57,12 +59,12 @@ class EventLayout:
             return f"schema lacks {', '.join(missing)}"
         if not isinstance(types["features"], dict) or types["features"].get("type") != "record":
             return "features is not a record"
-        # Not every schema that Avro allows is safe to read: arrays of null, deep recursion.
-        odd = [f["name"] for field in self.writer.schema["fields"] for f in _parts(field) if not _scalar(f["type"])]
-        if odd:
-            return f"field {odd[0]!r} is neither a scalar nor a nullable scalar"
+        if odd := next(filter(None, (_problem(f) for field in self.writer.schema["fields"] for f in _parts(field))), ""):
+            return odd
+        columns = [s for s in self.scalars if s.column is not None and not s.column.startswith(FEATURE)]
         wanted = [*((name, "string") for name in _STRINGS), ("event_time", "long")]
-        wrong = [f"{name} is not a {kind}" for name, kind in wanted if _split(types[name]) != (kind, None)]
+        wrong = [f"field {s.name!r} is an array: only a feature can be one" for s in columns if s.kind == DOUBLES]
+        wrong += [f"{name} is not a {kind}" for name, kind in wanted if _split(types[name]) != (kind, None)]
         return wrong[0] if wrong else ""
 
     @cached_property
@@ -94,20 +96,36 @@ def _parts(field: dict[str, Any]) -> list[dict[str, Any]]:
     return list(field["type"]["fields"]) if _is_part(field) else [field]
 
 
+def _problem(field: dict[str, Any]) -> str:
+    """Why a field cannot be read; empty when it can. Not every schema that Avro allows is safe: arrays of null, deep recursion."""
+    avro_type = field["type"]
+    nullable = isinstance(avro_type, list) and len(avro_type) == 2 and avro_type.count("null") == 1
+    value = avro_type[1 - avro_type.index("null")] if nullable else avro_type
+    if _scalar(value) or _doubles(value):
+        return ""
+    if isinstance(value, dict) and value.get("type") == "array":
+        return f"field {field['name']!r} is an array of {value.get('items')!r}: only arrays of 'double' are read"
+    return f"field {field['name']!r} is neither a scalar nor a nullable scalar"
+
+
+def _doubles(avro_type: Any) -> bool:
+    return isinstance(avro_type, dict) and avro_type.get("type") == "array" and avro_type.get("items") in ("double", {"type": "double"})
+
+
 def _scalar(avro_type: Any) -> bool:
-    if isinstance(avro_type, list):
-        return len(avro_type) == 2 and avro_type.count("null") == 1 and all(_scalar(t) or t == "null" for t in avro_type)
-    if isinstance(avro_type, dict):
-        return avro_type.get("type") in {"int", "long"} or (avro_type.get("type") in _SCALARS and "logicalType" not in avro_type)
-    return avro_type in _SCALARS
+    if isinstance(avro_type, dict) and (avro_type.get("type") in ("int", "long") or "logicalType" not in avro_type):
+        avro_type = avro_type.get("type")
+    return isinstance(avro_type, str) and avro_type in _SCALARS
 
 
 def _split(avro_type: Any) -> tuple[str, int | None]:
-    """A scalar's type without null and logical type, and its place in a union with null.
+    """A value's kind: its type without null and logical type, ``doubles`` for an array; and its place in a union with null.
 
     Logical types are left aside: event times stay whole milliseconds, of any year.
     """
     if isinstance(avro_type, list):
         place = 1 - avro_type.index("null")
         return _split(avro_type[place])[0], place
+    if _doubles(avro_type):
+        return DOUBLES, None
     return (avro_type["type"] if isinstance(avro_type, dict) else avro_type), None

@@ -8,6 +8,7 @@ from typing import Any
 import fastavro
 
 from config.errors import InvalidEvent
+from streams.decode.blocks import blocks, number
 from streams.decode.layout import Scalar
 
 _WIDTHS = {"double": 8, "float": 4, "boolean": 1}
@@ -37,8 +38,8 @@ def read_body(schema: Any, body: bytes) -> dict[str, Any]:
 def fault(scalars: list[Scalar], body: bytes) -> str:
     """What is wrong with a record's body, naming the field; empty when it is a whole record.
 
-    Says no wherever Avro 1.11 does. fastavro is laxer: to it a union's branch of -1 is the last one, any byte but 0 is true, and a
-    number may have any number of bytes. Such bytes come from corruption, so they are not taken for values.
+    Says no wherever Avro 1.11 does. fastavro is laxer: to it a union's branch of -1 is the last one, any byte but 0 is true, a number may
+    have any number of bytes, and the size of an array's block may be wrong. Such bytes come from corruption, so they are no values.
     """
     at = 0
     for scalar in scalars:
@@ -59,18 +60,20 @@ def _without_logical_types(node: Any) -> Any:
 def _step(scalar: Scalar, body: bytes, at: int) -> int:
     """Where the value ends that begins at ``at``; IndexError where the body ends before it, ValueError for what is no value."""
     if scalar.value_branch is not None:
-        branch, at = _number(body, at)
+        branch, at = number(body, at)
         if branch not in (0, 1):
             raise ValueError(f"a union of two has no branch {branch}")
         if branch != scalar.value_branch:
             return at
     if scalar.kind in ("int", "long"):
-        value, at = _number(body, at)
+        value, at = number(body, at)
         if scalar.kind == "int" and not -(2**31) <= value < 2**31:
             raise ValueError(f"{value} does not fit into 32 bits")
         return at
     if scalar.kind == "string":
         return _text(body, at)
+    if scalar.kind == "doubles":
+        return blocks(body, at)[1]
     end = at + _WIDTHS[scalar.kind]
     if end > len(body):
         raise IndexError
@@ -80,23 +83,10 @@ def _step(scalar: Scalar, body: bytes, at: int) -> int:
 
 
 def _text(body: bytes, at: int) -> int:
-    length, at = _number(body, at)
+    length, at = number(body, at)
     if length < 0:
         raise ValueError(f"a string has {length} bytes")
     if at + length > len(body):
         raise IndexError
     body[at : at + length].decode()  # UnicodeDecodeError is a ValueError
     return at + length
-
-
-def _number(body: bytes, at: int) -> tuple[int, int]:
-    """A number (zigzag, seven bits a byte) and where it ends."""
-    raw = 0
-    for k in range(10):
-        byte = body[at + k]
-        raw |= (byte & 0x7F) << (7 * k)
-        if byte < 0x80:
-            if raw >= 2**64:
-                break
-            return (raw >> 1) ^ -(raw & 1), at + k + 1
-    raise ValueError("a number does not fit into 64 bits")

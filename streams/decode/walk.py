@@ -10,7 +10,7 @@ from polars.exceptions import ComputeError
 from streams.decode import columns
 from streams.decode.buffer import Buffer, IntArray
 from streams.decode.cursor import BoolArray, Cursor, Present
-from streams.decode.layout import EventLayout, Scalar
+from streams.decode.layout import DOUBLES, EventLayout, Scalar
 
 
 def read_columns(layout: EventLayout, buffer: Buffer, starts: IntArray, ends: IntArray) -> tuple[pl.DataFrame, BoolArray]:
@@ -43,15 +43,16 @@ def _read(cursor: Cursor, scalar: Scalar) -> pa.Array:
         column, wrong = columns.texts(cursor.buffer, *cursor.text(present), present)
         cursor.refuse(wrong)
         return column
+    if scalar.kind == DOUBLES:
+        return columns.doubles(cursor.buffer, cursor.arrays(present), present)
     if scalar.kind == "boolean":
         return columns.booleans(cursor.boolean(present), present)
     if scalar.kind == "int":
         return columns.numbers(pa.int32(), cursor.integer(32, present).astype(np.int32), present)
     if scalar.kind == "long":
         return columns.numbers(pa.int64(), cursor.integer(64, present), present)
-    if scalar.kind == "float":
-        return columns.numbers(pa.float32(), cursor.fixed("<f4", present), present)
-    return columns.numbers(pa.float64(), cursor.fixed("<f8", present), present)
+    dtype, arrow = ("<f4", pa.float32()) if scalar.kind == "float" else ("<f8", pa.float64())
+    return columns.numbers(arrow, cursor.fixed(dtype, present), present)
 
 
 def _texts(frame: pl.DataFrame) -> tuple[pl.DataFrame, BoolArray]:

@@ -12,7 +12,13 @@ from config.spec import ModelSpec
 from streams.windows.batch import FEATURE, ID, PREDICTION, PROBABILITY, TARGET, VERSION
 from streams.windows.grid import Grid
 
-_DTYPES: dict[str, Any] = {"double": pl.Float64(), "long": pl.Int64(), "boolean": pl.Boolean(), "string": pl.String()}
+_DTYPES: dict[str, Any] = {
+    "double": pl.Float64(),
+    "long": pl.Int64(),
+    "boolean": pl.Boolean(),
+    "string": pl.String(),
+    "doubles": pl.List(pl.Float64()),
+}
 
 
 @dataclass(frozen=True)
@@ -42,7 +48,7 @@ class Binding:
         """
         schema = frame.schema
         names = [name for name in self.dtypes if name in schema]
-        other = [pl.col(n).cast(self.dtypes[n], strict=False) for n in names if schema[n] != self.dtypes[n]]
+        other = [_cast(n, schema[n], self.dtypes[n]) for n in names if schema[n] != self.dtypes[n]]
         return (frame.with_columns(other) if other else frame)[names]  # usually there is nothing to compute
 
     def names(self, columns: list[str]) -> dict[str, str]:
@@ -55,6 +61,12 @@ class Binding:
     def grid(self) -> Grid:
         """The spec's windows."""
         return Grid(self.spec.window)
+
+
+def _cast(name: str, found: Any, wanted: Any) -> pl.Expr:
+    """No value is a vector and no vector a value: polars would raise, not give null."""
+    nested = isinstance(found, pl.List) or isinstance(wanted, pl.List)
+    return pl.lit(None, dtype=wanted).alias(name) if nested else pl.col(name).cast(wanted, strict=False)
 
 
 class Catalogue:

@@ -36,9 +36,12 @@ VALUES: dict[str, st.SearchStrategy[Any]] = {
     "boolean": st.booleans(),
     "string": st.text(max_size=20) | st.text(max_size=400) | st.sampled_from(["", "ab", "x" * 12, "y" * 13, "z" * 64, "é" * 130]),
 }
-DTYPES = {"double": pl.Float64, "float": pl.Float32, "long": pl.Int64, "int": pl.Int32, "boolean": pl.Boolean, "string": pl.String}
+DOUBLES: dict[str, Any] = {"type": "array", "items": "double"}
+VALUES["doubles"] = st.lists(st.floats(), max_size=5) | st.lists(st.floats(), min_size=3, max_size=3)
+DTYPES: dict[str, Any] = {"double": pl.Float64, "float": pl.Float32, "long": pl.Int64, "int": pl.Int32, "boolean": pl.Boolean}
+DTYPES |= {"string": pl.String, "doubles": pl.List(pl.Float64)}
 # What fastavro takes for values and Avro 1.11 forbids.
-LAX = ("a union of two has no branch -", "a boolean is 0 or 1", "does not fit into 64 bits", "does not fit into 32 bits")
+LAX = ("a union of two has no branch -", "a boolean is 0 or 1", "does not fit into 64 bits", "does not fit into 32 bits", " doubles has ")
 
 
 def make_spec(types: dict[str, str]) -> ModelSpec:
@@ -66,10 +69,11 @@ def raw(values: list[bytes]) -> RawBatch:
 
 @st.composite
 def streams(draw: st.DrawFn) -> tuple[WriterSchema, list[dict[str, Any]]]:
-    """A schema of any scalars, nullable in either order or not, with features in any place, and records of it."""
+    """A schema of any scalars and arrays, nullable in either order or not, with features in any place, and records of it."""
     kinds = draw(st.lists(st.sampled_from(sorted(VALUES)), min_size=1, max_size=5))
     shapes = draw(st.lists(st.sampled_from(["plain", "null first", "null last"]), min_size=len(kinds), max_size=len(kinds)))
-    types = [{"plain": k, "null first": ["null", k], "null last": [k, "null"]}[shape] for k, shape in zip(kinds, shapes, strict=True)]
+    wire: list[Any] = [DOUBLES if k == "doubles" else k for k in kinds]
+    types = [{"plain": t, "null first": ["null", t], "null last": [t, "null"]}[shape] for t, shape in zip(wire, shapes, strict=True)]
     schema = event_schema(make_spec({"a": "double"}))
     fields = schema["fields"][:-1]
     features = [{"name": f"f{i}", "type": t} for i, t in enumerate(types)]
@@ -79,7 +83,9 @@ def streams(draw: st.DrawFn) -> tuple[WriterSchema, list[dict[str, Any]]]:
     writer = WriterSchema.single_object({**schema, "fields": fields})
 
     def value(avro_type: Any) -> st.SearchStrategy[Any]:
-        return VALUES[avro_type] if isinstance(avro_type, str) else st.none() | VALUES[next(t for t in avro_type if t != "null")]
+        if isinstance(avro_type, list):
+            return st.none() | value(next(t for t in avro_type if t != "null"))
+        return VALUES["doubles" if isinstance(avro_type, dict) else avro_type]
 
     rows = st.fixed_dictionaries(
         {
@@ -105,7 +111,7 @@ def by_fastavro(layout: EventLayout, values: list[bytes]) -> tuple[pl.DataFrame,
     """The records that are right by the Avro specification as fastavro reads them, and which they are.
 
     Fails where fastavro refuses what the product's own check of single records takes, or takes what that refuses for another reason
-    than the four known ones.
+    than those known.
     """
     schema = plain(layout.writer.schema)
     meta = {TIME: "event_time", PREDICTION: "prediction", TARGET: "target", **{f"@{n}": n for n in ("run", "model")}}
@@ -344,7 +350,17 @@ def test_a_wide_record_cut_short_is_refused() -> None:
         ("event_time", ["null", "long"], "event_time is not a long"),
         ("event_time", {"type": "long", "logicalType": "timestamp-millis"}, ""),
         ("features", "string", "features is not a record"),
-        ("target", {"type": "array", "items": "null"}, "field 'target' is neither a scalar nor a nullable scalar"),
+        ("target", {"type": "array", "items": "null"}, "field 'target' is an array of 'null': only arrays of 'double' are read"),
+        (
+            "target",
+            ["null", {"type": "array", "items": "float"}],
+            "field 'target' is an array of 'float': only arrays of 'double' are read",
+        ),
+        ("target", {"type": "array", "items": "double"}, "field 'target' is an array: only a feature can be one"),
+        ("event_id", {"type": "array", "items": "double"}, "field 'event_id' is an array: only a feature can be one"),
+        ("prediction", ["null", ["double", "null"]], "field 'prediction' is neither a scalar nor a nullable scalar"),
+        ("prediction", {"type": {"type": "double"}}, "field 'prediction' is neither a scalar nor a nullable scalar"),
+        ("prediction", {"type": "map", "values": "double"}, "field 'prediction' is neither a scalar nor a nullable scalar"),
     ],
 )
 def test_a_schema_that_cannot_be_an_event_is_refused_by_name(name: str, avro_type: Any, problem: str) -> None:
