@@ -18,6 +18,7 @@ from schemas.result import ColumnResult, WindowResult
 
 STREAM = ("model", "run_kind")
 Stream = tuple[str, str]
+MAX_VERSIONS = 3  # series a stream: a rollout has two
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +103,7 @@ class WindowGauges(Collector):
         drifted = {s: w.drifted for s, w in streams.items() if w.drifted}
         yield from self._families(_DRIFTED_GAUGES, drifted)
         yield from self._columns(judged, drifted)
+        yield _versions(streams)
         yield from quality_families({s: w.described.result for s, w in streams.items() if w.described}, self._admits)
         last = {s: w.closed.result for s, w in streams.items()}
         yield from performance_families(last, {s: w.measured.result for s, w in streams.items() if w.measured}, self._admits_class)
@@ -141,6 +143,17 @@ class WindowGauges(Collector):
             for column in closed.result.columns:
                 if column.status == "ok" and self._admits(stream, column.name):
                     yield stream, column
+
+
+def _versions(streams: Mapping[Stream, _StreamWindows]) -> Metric:
+    """At most ``MAX_VERSIONS`` of a window, the last by name: names come from events, so their number has no other bound."""
+    family = GaugeMetricFamily(
+        "tidemark_model_version_info", "1 for each version of the model in the last closed window", labels=(*STREAM, "model_version")
+    )
+    for stream, windows in streams.items():
+        for version in sorted(windows.closed.result.model_versions)[-MAX_VERSIONS:]:
+            family.add_metric((*stream, version), 1.0)
+    return family
 
 
 class ClientStatistics(Collector):

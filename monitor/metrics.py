@@ -61,6 +61,9 @@ class Metrics:
             "tidemark_tests_failed_total", "Failed outcomes of a test, of the window or of a column", (*STREAM, "test")
         )
         self._evaluation = Histogram("tidemark_evaluation_seconds", "Judging one window", registry=registry, buckets=SECONDS)
+        self._publish = Histogram(
+            "tidemark_publish_seconds", "From a window's close to its committed result", registry=registry, buckets=SECONDS
+        )
         self._overflow = counter("tidemark_label_overflow_total", "Label values that got no series: the cap was reached", ("label",))
         for label in self._limits:
             self._overflow.labels(label)
@@ -218,6 +221,10 @@ class Metrics:
         self._batch_records.observe(records)
         self._decode.observe(decode_s)
         self._ingest.observe(ingest_s)
+
+    def published(self, seconds: float) -> None:
+        """A window's result was committed so many s after the window closed."""
+        self._publish.observe(seconds)
 
     def transaction(self, seconds: float) -> None:
         """One cut's transaction took so many s."""

@@ -78,6 +78,8 @@ class Cuts:
         for window_id, result in zip(draft.published, draft.results, strict=True):
             partition.results.pop(window_id, None)
             self.metrics.observe_result(result, now, partition.evaluation_s.pop(window_id, 0.0))
+            if (closed_s := partition.closed_s.pop(window_id, None)) is not None:
+                self.metrics.published(time.monotonic() - closed_s)
             self.metrics.duplicates(result.model, result.run_kind, result.duplicates)
             logger.info("window %s: %s, %d rows, drift share %.2f", result.key, result.status, result.rows, result.drift_share)
         for outcast in draft.late:

@@ -26,6 +26,7 @@ class Partition:
     read_to_ms: int = 0
     results: dict[WindowId, WindowResult] = field(default_factory=dict)
     evaluation_s: dict[WindowId, float] = field(default_factory=dict)
+    closed_s: dict[WindowId, float] = field(default_factory=dict)  # monotonic clock; only metrics read it
 
     @property
     def ready(self) -> bool:

@@ -152,6 +152,7 @@ class Worker:
     def _settle(self, partition: Partition, windows: list[WindowId]) -> list[ClosedWindow]:
         # Here, on the core's thread: from now on only the checkpoint reads the rows.
         state = partition.state
+        partition.closed_s |= dict.fromkeys(windows, time.monotonic())
         return [ClosedWindow(state.pending[w], state.pending[w].rows.settle()) for w in windows] if state is not None else []
 
     def _count(self, partition: Partition, raw: RawBatch, dead: int) -> None:

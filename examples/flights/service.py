@@ -18,6 +18,7 @@ from config.errors import TidemarkError
 from config.settings import Settings, load_settings
 from config.spec import ModelSpec, read_spec
 from examples.flights import model
+from examples.flights.process_metrics import ProcessMetrics
 from examples.flights.request import check_rows, read_marks
 from producers.emitter import Emitter
 from schemas.event import event_schema
@@ -86,3 +87,6 @@ class FlightDelay:
     def close(self) -> None:
         """Deliver what is pending before the worker ends."""
         self._emitter.close()
+
+
+FlightDelay.add_asgi_middleware(ProcessMetrics)
