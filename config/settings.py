@@ -70,6 +70,10 @@ class Settings(BaseSettings):
     max_open_runs: Annotated[int, Field(ge=1)] = 16
     dead_letter_share: Annotated[float, Field(gt=0, le=1)] = Field(0.5, description="share of dead letters that stops the worker")
     dead_letter_span: Annotated[int, Field(ge=100)] = Field(10_000, description="records over which that share is taken")
+    forget_after: Seconds = Field(
+        21_600.0, description="s without records of a live model before its metrics are removed; 900 s alert first"
+    )
+    forget_replay_after: Seconds = Field(900.0, description="s after a replay's end before its metrics are removed")
     stall_timeout: Seconds = Field(120.0, description="s with lag and no progress before the worker ends itself")
 
     # What is kept of each window: reports (HTML), samples (the judged rows), snapshots (the verdicts, for Evidently's own pages)
@@ -87,8 +91,15 @@ class Settings(BaseSettings):
 
     # Alerts
     slack_webhook_file: Path | None = Field(None, description="file with the Slack webhook address; none: the local inbox page")
+    dashboard_url: str = Field(
+        default_factory=lambda known: f"http://127.0.0.1:{known.get('console_port', 8501)}/",
+        description="where messages lead for a model's dashboard: the console's Live page unless set, or Grafana's …/d/tidemark-overview",
+    )
+    runbooks_dir: Path = Field(
+        ROOT / "docs" / "runbooks", description="what the page server shows below /runbooks/, one Markdown file an alert"
+    )
 
-    @field_validator("home", "specs_dir", "slack_webhook_file", mode="after")
+    @field_validator("home", "specs_dir", "slack_webhook_file", "runbooks_dir", mode="after")
     @classmethod
     def _from_root(cls, path: Path | None) -> Path | None:
         return None if path is None else (ROOT / path.expanduser()).resolve()

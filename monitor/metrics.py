@@ -38,6 +38,7 @@ class Metrics:
         self._limits = {"model": max_streams, "column": max_columns, "reason": max_reasons, "class": max_classes}
         self._lock = threading.Lock()
         self._streams: set[Stream] = set()
+        self._forgotten: set[Stream] = set()
         self._columns: set[tuple[Stream, str]] = set()
         self._classes: set[tuple[Stream, str]] = set()
         self._reasons: set[str] = set()
@@ -133,6 +134,7 @@ class Metrics:
             new = (model, run_kind) not in self._streams
             if not self._fits("model", self._streams, (model, run_kind)):
                 return False
+            self._forgotten.discard((model, run_kind))
             if new:
                 for status in STATUSES:
                     self._windows.labels(model, run_kind, status)
@@ -183,12 +185,18 @@ class Metrics:
         for test in result.tests:
             self._tests_failed.labels(*stream, test.name).inc((test.status == "FAIL") * weight)
 
+    def streams(self) -> frozenset[Stream]:
+        """The pairs of model and run kind that have series."""
+        with self._lock:
+            return frozenset(self._streams)
+
     def remove_model(self, model: str, run_kind: str) -> None:
-        """Remove every series of a model that no longer sends, and free its place under the caps."""
+        """Remove every series of a model that no longer sends, and free its place under the caps. A record brings it back."""
         stream = (model, run_kind)
         self._gauges.remove(stream)
         with self._lock:
             self._streams.discard(stream)
+            self._forgotten.add(stream)
             self._columns = {c for c in self._columns if c[0] != stream}
             self._classes = {c for c in self._classes if c[0] != stream}
             for metric in self._per_stream:
@@ -247,13 +255,13 @@ class Metrics:
             self._last_event.labels(model, run_kind).set(wall_s)
 
     def set_stream_time(self, model: str, run_kind: str, seconds: float) -> None:
-        """The highest event time seen."""
-        if self._admit(model, run_kind):
+        """The highest event time seen. A removed model is not brought back by it: its stream goes on without records."""
+        if (model, run_kind) not in self._forgotten and self._admit(model, run_kind):
             self._stream_time.labels(model, run_kind).set(seconds)
 
     def set_open_windows(self, model: str, run_kind: str, windows: int, rows: int, bytes: int) -> None:
-        """What a model's open windows hold."""
-        if self._admit(model, run_kind):
+        """What a model's open windows hold. A removed model is not brought back by it."""
+        if (model, run_kind) not in self._forgotten and self._admit(model, run_kind):
             self._open_windows.labels(model, run_kind).set(windows)
             self._open_rows.labels(model, run_kind).set(rows)
             self._open_bytes.labels(model, run_kind).set(bytes)

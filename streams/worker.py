@@ -25,6 +25,7 @@ from schemas.store import FileSchemaStore
 from streams.cuts import Cuts
 from streams.dead_letter_limit import DeadLetterLimit
 from streams.decode.decoder import Decoder
+from streams.forgetting import Forgetting
 from streams.judge import ClosedWindow, Judge
 from streams.lag import show_lag
 from streams.last_results import last_results
@@ -61,6 +62,7 @@ class Worker:
         self.cuts = Cuts(self.source, self.transactions, self.judge.catalogue, self.metrics)
         self.dead_letter_limit = DeadLetterLimit(settings.dead_letter_span, settings.dead_letter_share)
         self.silence = Silence(settings, self.source, self.core)
+        self.forgetting = Forgetting(settings, self.metrics)
         self.reports = ReportProcess(settings, self.metrics.report)
         self.wake = asyncio.Event()  # results wait for a cut
         self.progress_s = time.monotonic()
@@ -260,12 +262,13 @@ class Worker:
     # --- silence -----------------------------------------------------------------------------------------------------------------
 
     async def look_for_silence(self) -> None:
-        """Close passed windows of silent live models, and end replays that were left."""
+        """Close passed windows of silent live models, end replays that were left, and forget what has been silent for very long."""
         for partition, stream_id, due_ms in await self.run_in("core", self.silence.candidates, time.monotonic(), time.time()):
             if await self.run_in("source", self.silence.nothing_left, partition):
                 closed = await self.run_in("core", self._close_silent, partition, stream_id, due_ms)
                 for window in closed:
                     await self.on_closed(partition, window)
+        await self.run_in("core", self.forgetting.look, list(self.source.partitions.values()), time.monotonic())
 
     def _close_silent(self, partition: Partition, stream_id: StreamId, due_ms: int | None) -> list[ClosedWindow]:
         if not self.silence.still_silent(partition):
