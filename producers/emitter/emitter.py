@@ -100,7 +100,8 @@ class Emitter:
         """Hand in one prediction; returns at once. True: it is queued. False: it was dropped and counted.
 
         Args:
-            features: value per column; a missing column is null, a column that the schema lacks is left out (and logged).
+            features: value per column; a missing column is null, a column that the schema lacks is left out (and logged). An embedding is
+                a list, a tuple or an array of one dimension, and is copied.
             prediction: number or string, as the schema says.
             event_id: names this prediction; a UUIDv7 when None.
             event_time: an aware datetime or ms since the epoch (UTC); now when None.
@@ -114,6 +115,8 @@ class Emitter:
         """
         now_ms = time.time_ns() // 1_000_000
         copy = _copied(features, "features")
+        if isinstance(copy, dict):
+            self._encoder.freeze(copy)
         chances = None if probabilities is None else _by_label(_copied(probabilities, "probabilities"))
         admitted = self._ledger.admit()
         if not isinstance(admitted, Generation):

@@ -12,7 +12,7 @@ from typing import Any
 import fastavro
 from fastavro.schema import fingerprint, to_parsing_canonical_form
 
-from .convert import Converter, converter_of
+from .convert import Converter, converter_of, frozen, holds_array
 from .errors import EmitterError, WrongType
 from .ids import time_to_ms, uuid7
 from .names import true_name
@@ -68,6 +68,7 @@ class EventEncoder:
         self._prediction, self._target = converter_of(types["prediction"]), converter_of(types["target"])
         self._fixed = {"model": model, "model_version": model_version}
         self.columns = tuple(true for true, _, _ in self._features)
+        self._arrays = tuple(true_name(f) for f in fields if holds_array(f["type"]))
         self._known = frozenset(self.columns)
 
     def encode(
@@ -108,6 +109,12 @@ class EventEncoder:
         out.write(self._header)
         fastavro.schemaless_writer(out, self._parsed, record)
         return out.getvalue()
+
+    def freeze(self, features: dict[str, Any]) -> None:
+        """Replace each array by a copy, for its owner may fill it anew before it is encoded."""
+        for name in self._arrays:
+            if name in features:
+                features[name] = frozen(features[name])
 
     def unknown(self, features: dict[str, Any]) -> list[str]:
         """Names in ``features`` that the schema does not have."""

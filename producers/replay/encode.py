@@ -20,6 +20,7 @@ from producers.replay.source import Rows
 from schemas.framing import WriterSchema
 
 _NULL, _VALUE = b"\x00", b"\x02"  # the index of the branch in a union of null and one type
+_END = b"\x00"  # of an array: a block of no items
 _CACHED_VALUES = 100_000  # per column
 _pack_double = struct.Struct("<d").pack
 
@@ -47,9 +48,10 @@ class EventEncoder:
         self._same = b"".join(_Encodings("string")[text] for text in (run, spec.model, model_version))
         self._header = writer.header
         self._id_lengths = _Encodings("long")
+        self._counts = _Encodings("long")
         self._times = _Encodings("long")
         self._types = {name: column.type for name, column in {**spec.columns, **spec.probability_columns}.items()}
-        self._columns = {name: _Encodings(["null", avro_type]) for name, avro_type in self._types.items()}
+        self._columns = {name: _Encodings(["null", avro_type]) for name, avro_type in self._types.items() if avro_type != "doubles"}
 
     def encode(self, rows: Rows, start: int, stop: int) -> list[bytes]:
         """The values of the rows ``[start, stop)``, header and body each."""
@@ -72,7 +74,22 @@ class EventEncoder:
     def _column(self, part: pl.DataFrame, name: str) -> Iterable[bytes]:
         if name not in part.columns:
             return repeat(_NULL, part.height)
+        if self._types[name] == "doubles":
+            return self._vectors(part[name])
         values = part[name].to_list()
         if self._types[name] == "double":  # mostly distinct, so not worth keeping
             return (_NULL if value is None else _VALUE + _pack_double(value) for value in values)
         return map(self._columns[name].__getitem__, values)
+
+    def _vectors(self, series: pl.Series) -> Iterator[bytes]:
+        """One block with all numbers (their count first), and the 0 that ends an array; of an empty one only that."""
+        lists = series.to_arrow()
+        ends = lists.offsets.to_numpy()
+        items = memoryview(lists.values.to_numpy(zero_copy_only=False).astype("<f8", copy=False).view("u1"))
+        for null, low, high in zip(series.is_null().to_list(), ends[:-1].tolist(), ends[1:].tolist(), strict=True):
+            if null:
+                yield _NULL
+            elif high == low:
+                yield _VALUE + _END
+            else:
+                yield b"".join((_VALUE, self._counts[high - low], items[8 * low : 8 * high], _END))

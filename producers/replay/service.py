@@ -79,7 +79,7 @@ class ServiceSink:
 
     def _predict(self, rows: Rows, start: int, stop: int) -> None:
         part = rows.frame.slice(start, stop - start)
-        features = part.select(self._spec.features.keys()).with_columns(pl.selectors.float().fill_nan(None))  # JSON has no NaN
+        features = _without_nan(part.select(self._spec.features.keys()))
         headers = {
             "X-Tidemark-Run": self._run,
             "X-Tidemark-Event-Times": ",".join(map(str, rows.times_ms[start:stop].tolist())),
@@ -111,6 +111,16 @@ class ServiceSink:
             return response.json()
         except requests.JSONDecodeError as error:
             raise ServiceUnavailable(f"{self._url}{path} answered no JSON: {response.text[:200]}", _REMEDY) from error
+
+
+def _without_nan(frame: pl.DataFrame) -> pl.DataFrame:
+    """JSON has no NaN: such a number is null, and so is a vector with a number that is not finite, for a vector has no nulls."""
+    vectors = [name for name, dtype in frame.schema.items() if isinstance(dtype, pl.List)]
+    broken = {name: frame[name].list.eval(~pl.element().is_finite()).list.any().fill_null(value=False) for name in vectors}
+    return frame.with_columns(
+        pl.selectors.float().fill_nan(None),
+        *(pl.when(~odd).then(pl.col(name)).alias(name) for name, odd in broken.items()),
+    )
 
 
 _REMEDY = "start it with `make up`, or set TIDEMARK_SERVICE_PORT; `tidemark logs service` shows what it says"

@@ -16,7 +16,13 @@ from config.spec import AvroType, ModelSpec
 from producers.replay.options import ReplayOptions, to_ms
 
 EVENT_TIME = "event_time"
-DTYPES: dict[AvroType, type[pl.DataType]] = {"double": pl.Float64, "long": pl.Int64, "boolean": pl.Boolean, "string": pl.String}
+DTYPES: dict[AvroType, pl.DataType] = {
+    "double": pl.Float64(),
+    "long": pl.Int64(),
+    "boolean": pl.Boolean(),
+    "string": pl.String(),
+    "doubles": pl.List(pl.Float64()),
+}
 Millis = npt.NDArray[np.int64]
 
 
@@ -109,12 +115,29 @@ def _cast(frame: pl.DataFrame, spec: ModelSpec, path: Path) -> pl.DataFrame:
     types = {**spec.columns, **spec.probability_columns}
     for name in frame.columns:
         wanted = types[name].type
+        if wanted == "doubles":
+            _check_vectors(frame[name], path, spec)
         try:
             frame = frame.with_columns(pl.col(name).cast(DTYPES[wanted], strict=True))
         except pl.exceptions.PolarsError as error:
             text = f"column {name!r} of {path} is {frame.schema[name]} and does not fit type {wanted} of the spec: {error}"
             raise UsageError(text, f"convert the column, or correct its type in {spec.model}.yaml") from error
     return frame
+
+
+def _check_vectors(series: pl.Series, path: Path, spec: ModelSpec) -> None:
+    """Lists of numbers without nulls: an array has none on the wire, and texts are not read as numbers."""
+    dtype = series.dtype
+    if dtype == pl.Null:
+        return
+    if not isinstance(dtype, pl.List | pl.Array) or not (dtype.inner.is_numeric() or dtype.inner == pl.Null):
+        text = f"column {series.name!r} of {path} is {dtype} and does not fit type doubles of the spec (arrays of numbers)"
+        raise UsageError(text, f"convert the column, or correct its type in {spec.model}.yaml")
+    lists = series.cast(pl.List(dtype.inner)) if isinstance(dtype, pl.Array) else series
+    if broken := int(lists.list.eval(pl.element().is_null()).list.any().sum()):
+        raise UsageError(
+            f"column {series.name!r} of {path} has a null within its vector in {broken:,} rows", "make these vectors null, or write NaN"
+        )
 
 
 def _extent(times: pl.Series) -> str:
