@@ -59,8 +59,9 @@ class Cuts:
             ours = [(p, d) for p, d in drafts if p.valid]
             if not ours:
                 return
-            # Taken together with the tokens, under the lock: metadata of a later generation would vouch for partitions already lost.
-            metadata = self.source.consumer.consumer_group_metadata()
+            # Older than this look at the tokens: a partition given away since then has lost its token, and a generation that has ended
+            # since then is refused. Metadata taken later could vouch for partitions already lost.
+            metadata = self.source.group_metadata
             try:
                 self.transactions.commit([d for _, d in ours], metadata)
             except CutAborted as error:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from confluent_kafka import TopicPartition
-
 from monitor.metrics import Metrics
 from streams.source import Source
 
@@ -17,11 +15,8 @@ def show_lag(source: Source, metrics: Metrics, now_s: float) -> int:
     total = 0
     for partition in list(source.partitions.values()):
         if partition.ready and partition.state is not None:
-            _, high = source.consumer.get_watermark_offsets(
-                TopicPartition(source.settings.predictions_topic, partition.number), cached=True
-            )
-            lag = max(0, high - partition.state.position)
+            lag = max(0, partition.end - partition.state.position)
             age_s = max(0.0, now_s - partition.read_to_ms / 1000) if lag and partition.read_to_ms else 0.0
-            metrics.set_lag(partition.number, lag, max(0, high - partition.committed_position), age_s)
+            metrics.set_lag(partition.number, lag, max(0, partition.end - partition.committed_position), age_s)
             total += lag
     return total

@@ -14,7 +14,8 @@ class Partition:
 
     ``state`` is None while the partition is being restored. ``reading`` is true once its first position is set; no record is taken before
     that, since the consumer may still hold some of an earlier position. ``queued_position`` is behind the last record handed on,
-    ``committed_position`` that of the last cut, ``read_to_ms`` the broker's timestamp of the last record in the state (0: none yet).
+    ``committed_position`` that of the last cut, ``read_to_ms`` the broker's timestamp of the last record in the state (0: none yet),
+    ``end`` the offset behind the partition's last record, as the consumer last heard (-1: not yet).
     """
 
     number: int
@@ -24,6 +25,7 @@ class Partition:
     queued_position: int = 0
     committed_position: int = 0
     read_to_ms: int = 0
+    end: int = -1
     results: dict[WindowId, WindowResult] = field(default_factory=dict)
     evaluation_s: dict[WindowId, float] = field(default_factory=dict)
     closed_s: dict[WindowId, float] = field(default_factory=dict)  # monotonic clock; only metrics read it

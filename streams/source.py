@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections import deque
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 from confluent_kafka import OFFSET_END, Consumer, KafkaError, KafkaException, Message, TopicPartition
@@ -15,12 +17,14 @@ from streams.partition import Partition
 from streams.windows.batch import RawBatch
 
 BATCH_RECORDS = 20_000
+ENDS_EVERY_S = 0.5
 
 
 class Source:
     """The consumer with its partitions. Assigned ones are paused until they are restored; restoring happens elsewhere.
 
-    ``transaction_lock`` is held while a transaction is written: giving partitions away waits for it, so that a cut is whole or not at all.
+    ``group_metadata`` vouches for this member in transactions; it is that of the last poll. ``transaction_lock`` is held while a
+    transaction is written: giving partitions away waits for it, so that a cut is whole or not at all.
     """
 
     def __init__(
@@ -37,6 +41,8 @@ class Source:
         self.partitions: dict[int, Partition] = {}
         self._actions: deque[Callable[[], None]] = deque()
         self._held = False
+        self._ends_s = 0.0
+        self.group_metadata: Any = None
         self.consumer = Consumer(
             {
                 "bootstrap.servers": settings.brokers,
@@ -70,7 +76,7 @@ class Source:
         """
         while self._actions:
             self._actions.popleft()()
-        messages = self.consumer.consume(BATCH_RECORDS, timeout_s)
+        messages = self._consume(BATCH_RECORDS, timeout_s)
         if not messages:
             return []
         by_partition: dict[int, list[Message]] = {}
@@ -83,7 +89,7 @@ class Source:
         if not self._held:
             self.consumer.pause(self._assigned())
             self._held = True
-        stray = self.consumer.consume(1, timeout_s)
+        stray = self._consume(1, timeout_s)
         for message in stray:  # fetched before the pause took effect
             if message.error() is None and message.partition() in self.partitions:  # else it was revoked in this very poll
                 self._seek(int(message.partition() or 0), int(message.offset() or 0))
@@ -122,6 +128,21 @@ class Source:
     def close(self) -> None:
         """Leave the group."""
         self.consumer.close()
+
+    def _consume(self, most: int, timeout_s: float) -> list[Message]:
+        """Consume, and note what other threads need to know of the consumer.
+
+        They must not ask it themselves: a call on a consumer waits until another thread's consume() is over, its callbacks included
+        (confluent-kafka 2.16). A cut that asked would wait up to ``timeout_s``, and for ever once a callback waits for the cut.
+        """
+        messages = self.consumer.consume(most, timeout_s)
+        self.group_metadata = self.consumer.consumer_group_metadata()
+        if (now_s := time.monotonic()) - self._ends_s >= ENDS_EVERY_S:
+            self._ends_s = now_s
+            for partition in self.partitions.values():
+                source = TopicPartition(self.settings.predictions_topic, partition.number)
+                partition.end = self.consumer.get_watermark_offsets(source, cached=True)[1]
+        return messages
 
     def _assigned(self) -> list[TopicPartition]:
         return [TopicPartition(self.settings.predictions_topic, n) for n in self.partitions]

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from confluent_kafka import Consumer, KafkaException, Message, Producer, TopicPartition
+from confluent_kafka import KafkaException, Message, Producer, TopicPartition
 
 from config.errors import TidemarkError
 from config.settings import Settings
@@ -54,10 +54,9 @@ def transactional_producer(settings: Settings, transactional_id: str, on_statist
 class Transactions:
     """Writes drafts. One transaction at a time; called from one thread."""
 
-    def __init__(self, settings: Settings, producer: Producer, consumer: Consumer) -> None:
+    def __init__(self, settings: Settings, producer: Producer) -> None:
         self.settings = settings
         self.producer = producer
-        self.consumer = consumer
         self.offsets: dict[int, dict[bytes, int]] = {}  # of live chunks, by partition
 
     def commit(self, drafts: list[Draft], group_metadata: Any) -> dict[int, Landed]:

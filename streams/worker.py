@@ -58,7 +58,7 @@ class Worker:
         self.source = Source(settings, self._on_assigned, self._on_revoked, self._on_statistics)
         self.slot = WorkerSlot(settings)
         self.producer = transactional_producer(settings, self.slot.transactional_id, self._on_statistics)
-        self.transactions = Transactions(settings, self.producer, self.source.consumer)
+        self.transactions = Transactions(settings, self.producer)
         self.cuts = Cuts(self.source, self.transactions, self.judge.catalogue, self.metrics)
         self.dead_letter_limit = DeadLetterLimit(settings.dead_letter_span, settings.dead_letter_share)
         self.silence = Silence(settings, self.source, self.core)
@@ -294,7 +294,7 @@ class Worker:
             TidemarkError: the topic has another number of partitions than before.
         """
         topic = self.settings.predictions_topic
-        found = self.source.consumer.list_topics(topic, timeout=3).topics[topic]
+        found = self.producer.list_topics(topic, timeout=3).topics[topic]
         if found.error is None and len(found.partitions) != self.settings.partitions:
             text = f"topic {topic} has {len(found.partitions)} partitions now, {self.settings.partitions} before: keys have moved"
             raise TidemarkError(text, "growing is a migration: make a new topic, drain this one, and set TIDEMARK_PREDICTIONS_TOPIC")
