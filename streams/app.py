@@ -13,12 +13,13 @@ from typing import Any
 import faust
 from confluent_kafka import KafkaException
 from mode import Service
-from prometheus_client import REGISTRY, CollectorRegistry
+from prometheus_client import REGISTRY
 
 from config.errors import TidemarkError
 from config.settings import settings
 from monitor.metrics import serve
-from streams.judge import ClosedWindow
+from streams.allocator import limit_arenas
+from streams.judge import ClosedWindow, process_judge
 from streams.partition import Partition
 from streams.topics import ensure_topics
 from streams.worker import MIN_CUT_SPACING_S, Worker
@@ -27,6 +28,8 @@ logger = logging.getLogger(__name__)
 BROKER_LIMIT_S = 12.0  # without an answer of any broker; then the process ends, and its supervisor starts it anew
 BROKER_LOOK_S = 2.0  # between two looks; with the 3 s that one may take, the process is gone within 30 s of the last answer
 END_LIMIT_S = 12.0  # for an orderly end after a fatal error
+
+limit_arenas()
 
 # A group of its own for each process: every worker gets every command, and none waits for a dead one's session to end.
 app = faust.App(
@@ -62,10 +65,11 @@ class Source(Service):  # type: ignore[misc]
 
     async def on_start(self) -> None:
         """Check topics, load specs and references, join the group."""
-        await asyncio.to_thread(ensure_topics, settings())
-        registry: CollectorRegistry = REGISTRY
-        self.worker = Worker(settings(), registry)
-        await asyncio.to_thread(self.worker.judge.load)
+        judge, registry = process_judge(), REGISTRY
+        if not judge.catalogue.models:  # started by faust's own command line; ours has loaded and checked before
+            await asyncio.to_thread(ensure_topics, settings())
+            await asyncio.to_thread(judge.load)
+        self.worker = Worker(settings(), registry, judge)
         self.worker.on_closed = self._to_be_judged
         self.worker.on_fatal = fatal
         _running["worker"] = self.worker

@@ -14,16 +14,17 @@ def worker(loglevel: str) -> None:
     """Run the worker: predictions topic → windows → drift → metrics and results (the same as ``faust -A streams.app worker``)."""
     settings = load_settings()
     limit_arenas()
-    from streams.judge import Judge  # noqa: PLC0415 - heavy imports only when a worker starts
-    from streams.topics import ensure_topics  # noqa: PLC0415
+    from streams.judge import process_judge  # noqa: PLC0415 - heavy imports only when a worker starts
 
-    # Before Faust starts, so that what a user has to mend is one message and not a traceback.
-    Judge(settings).load()
-    ensure_topics(settings)
+    judge = process_judge()  # its evaluation process imports while this one does
     import faust  # noqa: PLC0415
 
     from streams.app import app  # noqa: PLC0415
+    from streams.topics import ensure_topics  # noqa: PLC0415
 
+    # Before Faust starts, so that what a user has to mend is one message and not a traceback.
+    judge.load()
+    ensure_topics(settings)
     faust.Worker(app, loglevel=loglevel, redirect_stdouts=False).execute_from_commandline()
 
 

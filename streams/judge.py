@@ -6,12 +6,13 @@ import logging
 import os
 import shutil
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 import polars as pl
 
 from config.errors import TidemarkError
-from config.settings import Settings
+from config.settings import Settings, settings
 from config.spec import ModelSpec, read_specs
 from monitor.evaluation import Evaluator
 from monitor.window import WindowData
@@ -112,3 +113,9 @@ class Judge:
         part = kept.with_suffix(f".{os.getpid()}.part")
         shutil.copyfile(self.settings.under_home(str(spec.reference)), part)
         part.replace(kept)
+
+
+@cache
+def process_judge() -> Judge:
+    """The judge of this process, its references not yet loaded."""
+    return Judge(settings())

@@ -47,10 +47,10 @@ MIN_CUT_SPACING_S = 0.2  # a cut costs 20-40 ms; results of the meantime go toge
 class Worker:
     """One worker's parts, wired. ``on_closed`` takes closed windows to be judged; ``on_fatal`` ends the process."""
 
-    def __init__(self, settings: Settings, registry: CollectorRegistry) -> None:
+    def __init__(self, settings: Settings, registry: CollectorRegistry, judge: Judge) -> None:
         self.settings = settings
         self.metrics = Metrics(registry)
-        self.judge = Judge(settings)
+        self.judge = judge
         self.decoder = Decoder(
             FileSchemaStore(settings.under_home("schemas")), settings.max_record_bytes, lambda _: self.metrics.decode_fallbacks(1)
         )

@@ -53,7 +53,7 @@ class Waiting:
         record_bytes: bytes of rows that may wait with records; beyond, the oldest keep their verdicts only.
     """
 
-    def __init__(self, reports: int, records: int = 2000, record_bytes: int = 256_000_000) -> None:
+    def __init__(self, reports: int, records: int = 2000, record_bytes: int = 48_000_000) -> None:
         self._limits = (reports, records, record_bytes)
         self._reports: deque[Render] = deque()
         self._records: deque[Record] = deque()
