@@ -47,11 +47,17 @@ POISON: list[Callable[[bytes], bytes]] = [
 ]
 
 
-def encode(writer: WriterSchema, count: int, ragged: bool) -> list[bytes]:
-    """Events of 18 fields; ``ragged`` ones have nulls and texts of other lengths, so that no two are laid out alike."""
+def encode(writer: WriterSchema, count: int, ragged: bool, length: int = 0) -> list[bytes]:
+    """Events of 18 fields; ``ragged`` ones have nulls and texts of other lengths, so that no two are laid out alike.
+
+    With a ``length``, each has a vector of so many numbers, too.
+    """
     rng, out = random.Random(0), []
+    vectors = np.random.default_rng(0).normal(size=(count if length else 0, length))
     for i, plain_row in enumerate(values(count, 1).iter_rows(named=True)):
         row = roughen(rng, plain_row) if ragged else plain_row
+        if length:
+            row["vector"] = vectors[i].tolist()
         ids = {"event_id": f"{i:032x}", "event_time": START_MS + i * STEP_MS, "run": "live", "model": MODEL, "model_version": "1"}
         out.append(writer.encode({**ids, "prediction": row.pop("y"), "target": None, "features": row}))
     return out
@@ -127,18 +133,28 @@ def main() -> None:
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as home:
         store = FileSchemaStore(Path(home))
-        writer = store.register(MODEL, event_schema(ModelSpec.model_validate(yaml.safe_load(SPEC.format(model=MODEL)))))
-        lines = [line(name, writer, store, parts, options.repeats) for name, parts in cases(writer, options.events)]
+        lines = [line(name, writer, store, parts, options.repeats) for name, writer, parts in cases(store, options.events)]
     publish("decode", lines, machine("numpy", "polars", "pyarrow", "fastavro"))
 
 
-def cases(writer: WriterSchema, count: int) -> Iterator[tuple[str, list[RawBatch]]]:
+def register(store: FileSchemaStore, **features: Any) -> WriterSchema:
+    """The schema of a model with these features more."""
+    spec = yaml.safe_load(SPEC.format(model=MODEL))
+    spec["features"] |= features
+    return store.register(MODEL, event_schema(ModelSpec.model_validate(spec)))
+
+
+def cases(store: FileSchemaStore, count: int) -> Iterator[tuple[str, WriterSchema, list[RawBatch]]]:
     """What is measured."""
+    writer = register(store)
     good = encode(writer, count, ragged=False)
-    yield "clean, batches of 20,000", batches(good, 20_000)
-    yield "clean, batches of 5,000", batches(good, 5_000)
-    yield "clean, nulls and texts of any length", batches(encode(writer, count, ragged=True), 20_000)
-    yield "1 % poison of 8 kinds", batches(poisoned(good), 20_000)
+    yield "clean, batches of 20,000", writer, batches(good, 20_000)
+    yield "clean, batches of 5,000", writer, batches(good, 5_000)
+    yield "clean, nulls and texts of any length", writer, batches(encode(writer, count, ragged=True), 20_000)
+    yield "1 % poison of 8 kinds", writer, batches(poisoned(good), 20_000)
+    writer = register(store, vector={"type": "doubles", "kind": "embedding"})
+    good = encode(writer, count // 10, ragged=False, length=384)
+    yield "one embedding of 384 numbers more, batches of 5,000", writer, batches(good, 5_000)
 
 
 def line(name: str, writer: WriterSchema, store: FileSchemaStore, parts: list[RawBatch], repeats: int) -> dict[str, Any]:

@@ -15,6 +15,7 @@ import numpy as np
 import polars as pl
 import pytest
 
+from producers.emitter import Emitter
 from schemas.framing import WriterSchema
 from schemas.result import WindowResult
 from schemas.store import CONTROL
@@ -37,6 +38,17 @@ prediction: {column: y, type: double}
 window: {size: 4s, grace: 1s}
 min_rows: 20
 """
+VECTORS = """
+model: vectors
+reference: references/vectors.parquet
+features:
+  x: {type: double}
+  vector (ü): {type: doubles, kind: embedding}
+  note: {type: string, kind: text}
+prediction: {column: y, type: double}
+window: {size: 4s, grace: 1s}
+min_rows: 20
+"""
 YEAR_MS = 365 * 86_400_000
 OF_2013_MS = 1_356_998_400_000
 
@@ -47,12 +59,24 @@ def world(tmp_path_factory: pytest.TempPathFactory, broker: Broker) -> Iterator[
     home = tmp_path_factory.mktemp("semantics") / "home"
     settings: dict[str, Any] = {"idle_timeout": IDLE_S, "future_tolerance": 3600, "max_record_bytes": 10_000}
     made = World.make(home, broker.bootstrap_servers, [*LIVE, NEIGHBOUR], spec=SPEC, **settings)
+    (home / "specs" / "vectors.yaml").write_text(VECTORS)
+    vectors(2000, 0).with_columns(y=pl.lit(0.5)).write_parquet(home / "references" / "vectors.parquet")
     try:
         made.start()
         made.wait_for(lambda: made.metrics().get("tidemark_restore_seconds_count{}") == 4, 120, "four partitions")
         yield made
     finally:
         made.stop()
+
+
+def vectors(rows: int, seed: int, shift: float = 0.0, words: int = 5) -> pl.DataFrame:
+    """Rows of the model ``vectors``: of eight components, each moved by ``shift``; notes of so many different words."""
+    rng = np.random.default_rng(seed)
+    known = ["late", "plane", "storm", "gate", "crew", "fuel", "runway", "fog", "strike"][:words]
+    columns = {"x": rng.normal(size=rows), "vector (ü)": rng.normal(shift, 1.0, (rows, 8))}
+    return pl.DataFrame({**columns, "note": [" ".join(rng.choice(known, 7)) for _ in range(rows)]}).cast(
+        {"vector (ü)": pl.List(pl.Float64)}
+    )
 
 
 def still_the_same(world: World) -> bool:
@@ -292,4 +316,32 @@ def test_a_spec_changes_while_events_flow(world: World) -> None:
     assert found[0].start_ms == start
     assert [r.rows for r in found] == [(r.end_ms - r.start_ms) // step_ms for r in found]
     assert world.metrics()[f'tidemark_late_records_total{{model="{model}",run_kind="live"}}'] == 0
+    assert still_the_same(world)
+
+
+def test_vectors_and_texts(world: World) -> None:
+    """The emitter's vectors and texts get a verdict in each window: the first is as the reference, in the second both have changed."""
+    model, rows = "vectors", 1500
+    writer, feed = world.writer(model), Feeder(world.settings)
+    feed.send(model, [mark("run_start", "r", model)])
+    feed.flush()
+    frames = [vectors(rows, 1), vectors(rows, 2, shift=1.0, words=9)]
+    where = {"bootstrap_servers": world.settings.brokers, "topic": world.settings.predictions_topic}
+    with Emitter(model=model, model_version="1", schema=writer.schema, metrics=False, strict=True, **where) as emitter:
+        for n, row in enumerate(pl.concat(frames).iter_rows(named=True)):
+            vector = None if n % 10 == 0 else np.array(row["vector (ü)"], dtype=np.float32)
+            ids = {"event_id": f"v{n:05d}", "event_time": OF_2013_MS + n // rows * SIZE_MS + n % rows, "run": "r"}
+            emitter.emit({**row, "vector (ü)": vector}, 0.5, **ids)
+        assert emitter.flush(30)
+        assert emitter.counters().delivered == 2 * rows
+    feed.send(model, [mark("run_end", "r", model)])
+    feed.flush()
+    results = sorted(of_model(world, model, 2), key=lambda r: r.start_ms)
+    columns = [{c.name: c for c in r.columns if c.role == "feature"} for r in results]
+    assert [r.rows for r in results] == [rows, rows]
+    assert [{name: (c.status, c.drifted) for name, c in found.items()} for found in columns] == [
+        {"x": ("ok", False), "vector (ü)": ("ok", False), "note": ("ok", False)},
+        {"x": ("ok", False), "vector (ü)": ("ok", True), "note": ("ok", True)},
+    ]
+    assert [(found["vector (ü)"].rows, found["vector (ü)"].nulls) for found in columns] == [(rows * 9 // 10, rows // 10)] * 2
     assert still_the_same(world)
