@@ -19,6 +19,7 @@ _MODULES = {
     "worker": "streams.cli",
     "topics": "streams.cli",
     "replay": "producers.cli",
+    "console": "monitor.cli",
     "pages": "monitor.cli",
     "report": "monitor.cli",
     "ui": "monitor.cli",

@@ -45,6 +45,8 @@ class Settings(BaseSettings):
         description="how a reader of Slack reaches the report server; from pages_port unless it is set",
     )
 
+    prometheus_url: str = Field("", description="where the console reaches Prometheus; empty means bind:prometheus_port")
+
     # Kafka
     bootstrap_servers: str = Field("", description="host:port of the brokers; empty means bind:kafka_port")
     predictions_topic: str = "tidemark.predictions"

@@ -1,4 +1,4 @@
-"""The commands ``tidemark pages``, ``report``, ``ui`` and ``watch``. What they need is imported when they run."""
+"""The commands ``tidemark console``, ``pages``, ``report``, ``ui`` and ``watch``. What they need is imported when they run."""
 
 from __future__ import annotations
 
@@ -14,6 +14,14 @@ def pages() -> None:
     from monitor.pages.server import serve_pages  # noqa: PLC0415
 
     serve_pages(settings())
+
+
+@click.command()
+def console() -> None:
+    """Serve the Live page: the dashboards of config/grafana, drawn from Prometheus without Grafana."""
+    from monitor.console.serve import serve_console  # noqa: PLC0415
+
+    serve_console(settings())
 
 
 @click.command()
@@ -35,4 +43,4 @@ def ui() -> None:
     open_pages(settings())
 
 
-commands: list[click.Command] = [pages, report, ui, watch]
+commands: list[click.Command] = [console, pages, report, ui, watch]

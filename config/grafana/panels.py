@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
-from grafana_foundation_sdk.builders import bargauge, common, dashboard, prometheus, stat, statetimeline, table, timeseries
+from grafana_foundation_sdk.builders import bargauge, common, dashboard, heatmap, prometheus, stat, statetimeline, table, timeseries
+from grafana_foundation_sdk.models import heatmap as heat
 from grafana_foundation_sdk.models.common import (
     BigValueGraphMode,
     GraphDrawStyle,
@@ -20,7 +21,6 @@ from grafana_foundation_sdk.models.common import (
     VizOrientation,
 )
 from grafana_foundation_sdk.models.dashboard import (
-    DashboardLinkType,
     DataSourceRef,
     DataTransformerConfig,
     DynamicConfigValue,
@@ -33,8 +33,9 @@ from grafana_foundation_sdk.models.prometheus import PromQueryFormat
 SOURCE = DataSourceRef(type_val="prometheus", uid="tidemark-prometheus")
 GREEN, YELLOW, RED = "green", "yellow", "red"
 Steps = Sequence[tuple[float, str]]
-Panel = timeseries.Panel | stat.Panel | statetimeline.Panel | bargauge.Panel | table.Panel
-P = TypeVar("P", timeseries.Panel, stat.Panel, statetimeline.Panel, bargauge.Panel, table.Panel)
+Panel = timeseries.Panel | stat.Panel | statetimeline.Panel | bargauge.Panel | table.Panel | heatmap.Panel
+P = TypeVar("P", timeseries.Panel, stat.Panel, statetimeline.Panel, bargauge.Panel, table.Panel, heatmap.Panel)
+POINTS_OF_HEAT = 120  # cells of a row: more of them could not be told apart
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,9 +100,11 @@ def lines(
     return panel
 
 
-def number(about: About, query: Query, no_value: str = "0", words: dict[str, tuple[str, str]] | None = None) -> stat.Panel:
+def number(about: About, *queries: Query, no_value: str = "0", words: dict[str, tuple[str, str]] | None = None) -> stat.Panel:
     """The newest value of each series, large. ``words``: text and colour in place of a value."""
-    panel = _prepare(stat.Panel(), about).with_target(_target(query, 0, instant=True)).graph_mode(BigValueGraphMode.NONE).no_value(no_value)
+    panel = _prepare(stat.Panel(), about).graph_mode(BigValueGraphMode.NONE).no_value(no_value)
+    for position, query in enumerate(queries):
+        panel.with_target(_target(query, position, instant=True))
     panel.reduce_options(common.ReduceDataOptions().calcs(["lastNotNull"]).values(False))
     return panel.mappings([mapping(words)]) if words else panel
 
@@ -123,21 +126,30 @@ def ranking(about: About, query: Query) -> bargauge.Panel:
     return panel.no_value("none").reduce_options(common.ReduceDataOptions().calcs(["lastNotNull"]).values(False))
 
 
-def rows(about: About, link: tuple[str, str], columns: dict[str, tuple[str, str, bool]], *queries: Query) -> table.Panel:
+def heat_map(about: About, query: Query, low: float, high: float) -> heatmap.Panel:
+    """One row for each series, coloured from blue (``low``) over yellow (midway) to red (``high`` and more)."""
+    panel = _prepare(heatmap.Panel(), about).with_target(_target(query, 0)).calculate(False).max_data_points(POINTS_OF_HEAT)
+    scheme = heatmap.HeatmapColorOptions().mode(heat.HeatmapColorMode.SCHEME).scheme("RdYlBu").reverse(True).steps(64)
+    panel.color(scheme.min(low).max(high)).cell_gap(1).show_value(VisibilityMode.NEVER).show_legend()
+    panel.cell_values(heatmap.CellValues().unit(about.unit).decimals(2))
+    return panel.y_axis(heatmap.YAxisConfig().unit("none")).mode(TooltipDisplayMode.SINGLE)
+
+
+def rows(about: About, link: tuple[str, str] | None, columns: dict[str, tuple[str, str, bool]], *queries: Query) -> table.Panel:
     """A table of the newest values, one row for each set of labels.
 
-    ``columns``: per field (``Value #A`` is query A's) its heading, unit, and whether it carries the ``link`` (title, address).
+    ``columns``: per field (``Value #A`` is query A's) its heading, unit, and whether it carries the ``link`` (title, address). An empty
+    heading hides the field.
     """
     panel = _prepare(table.Panel(), about).no_value("none")
     for position, query in enumerate(queries):
         panel.with_target(_target(query, position, instant=True).format(PromQueryFormat.TABLE))
     panel.with_transformation(DataTransformerConfig(id_val="merge", options={}))
     panel.with_transformation(DataTransformerConfig(id_val="organize", options={"excludeByName": {"Time": True}}))
-    opens = dashboard.DashboardLink(link[0]).type(DashboardLinkType.LINK).url(link[1]).target_blank(True).build()
     for field, (heading, unit, linked) in columns.items():
         values: list[tuple[str, object]] = [("displayName", heading), ("unit", unit)]
-        if linked:
-            values.append(("links", [{"title": opens.title, "url": opens.url, "targetBlank": True}]))
+        if linked and link:
+            values.append(("links", [{"title": link[0], "url": link[1], "targetBlank": True}]))
         if not heading:
             values = [("custom.hidden", True), ("unit", unit)]
         panel.override_by_name(field, [DynamicConfigValue(name, value) for name, value in values])

@@ -89,4 +89,4 @@ class FlightDelay:
         self._emitter.close()
 
 
-FlightDelay.add_asgi_middleware(ProcessMetrics)
+FlightDelay.add_asgi_middleware(ProcessMetrics)  # type: ignore[attr-defined]
