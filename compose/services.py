@@ -127,6 +127,14 @@ def _monitoring(settings: Settings) -> list[Service]:
             directory=run / "prometheus",
             environment={"TIDEMARK_PUBLIC_URL": settings.public_url.rstrip("/")},
         ),
+        Service(
+            "console",
+            "live dashboards",
+            (program("tidemark"), "console"),
+            "console_port",
+            "/_stcore/health",
+            needs=("prometheus",),
+        ),
     ]
 
 

@@ -87,22 +87,22 @@ def _line_rows(panel: Panel, series: Sequence[Series], span: Span) -> tuple[Rows
     return rows, list(dict.fromkeys(r["entry"] for r in rows))
 
 
-def _y_axis(panel: Panel, highest: float | None = None) -> alt.Y:
+def _y_axis(panel: Panel, highest: float, field: str = "v:Q") -> alt.Y:
     scale: dict[str, Any] = {"zero": False, "nice": True}
     if panel.minimum is not None:
         scale["domainMin"] = panel.minimum
     if panel.maximum is not None:
         scale["domainMax"] = panel.maximum
-    elif highest is not None and panel.minimum is not None and highest <= panel.minimum:
+    elif panel.minimum is not None and highest <= panel.minimum:
         scale["domainMax"] = panel.minimum + 1  # nothing but zeros: still an axis
     axis = alt.Axis(labelExpr=axis_expression(panel.unit), tickCount=5, labelLimit=90, minExtent=52)
-    return alt.Y("v:Q", title=None, scale=alt.Scale(**scale), axis=axis)
+    return alt.Y(field, title=None, scale=alt.Scale(**scale), axis=axis)
 
 
-def _color(entries: Sequence[str]) -> alt.Color:
+def _color(entries: Sequence[str], symbol: str = "stroke") -> alt.Color:
     colors = [PALETTE[i % len(PALETTE)] for i in range(len(entries))]
     columns = 1 if len(entries) < 2 else max(1, min(4, 110 // max(len(e) for e in entries)))
-    legend = alt.Legend(orient="bottom", title=None, columns=columns, labelLimit=340, symbolType="stroke", symbolLimit=12, offset=4)
+    legend = alt.Legend(orient="bottom", title=None, columns=columns, labelLimit=340, symbolType=symbol, symbolLimit=12, offset=4)
     return alt.Color("entry:N", scale=alt.Scale(domain=list(entries), range=colors), legend=legend)
 
 
@@ -118,13 +118,24 @@ def _lines(panel: Panel, rows: Rows, entries: Sequence[str], span: Span, highest
 
 
 def _bars(panel: Panel, rows: Rows, entries: Sequence[str], span: Span) -> alt.Chart:
-    shown = [{**r, "until": r["t"] + span.step_s(panel.max_points) * 1000} for r in rows if r["v"]]
-    top = max((r["v"] for r in shown), default=0.0)
-    nothing = {"t": span.end_s * 1000, "v": 0, "name": "", "entry": entries[0], "shown": "0", "until": 0}
-    chart = _chart(shown or [nothing])
-    y = _y_axis(panel, top).stack("zero")
-    drawn: alt.Chart = chart.mark_bar(opacity=0.8).encode(x=_time_axis(span), x2="until", y=y, color=_color(entries), tooltip=_tooltip())
+    shown = _stacked(rows, span.step_s(panel.max_points) * 1000)
+    top = max((r["top"] for r in shown), default=0.0)
+    y = _y_axis(panel, top, "top:Q")
+    bars = _chart(shown).mark_rect(opacity=0.85)
+    drawn: alt.Chart = bars.encode(x=_time_axis(span), x2="until", y=y, y2="v", color=_color(entries, "square"), tooltip=_tooltip())
     return drawn
+
+
+def _stacked(rows: Rows, step_ms: float) -> Rows:
+    """Each value as a block from ``v`` to ``top``, on those of the same time; where nothing happened, blocks without height."""
+    heights: dict[float, float] = {}
+    found: Rows = []
+    for row in rows:
+        if row["v"] is not None:
+            base = heights.get(row["t"], 0.0)
+            heights[row["t"]] = base + row["v"]
+            found.append({**row, "until": row["t"] + step_ms, "v": base, "top": base + row["v"]})
+    return found
 
 
 def _steps(panel: Panel, highest: float) -> list[alt.Chart]:
@@ -168,8 +179,8 @@ def heat_chart(panel: Panel, series: Sequence[Series], span: Span, height_px: in
     chart = _chart(rows).mark_rect(stroke=None)
     y = _rows_axis().scale(alt.Scale(paddingInner=0.08))
     cells = chart.encode(x=_time_axis(span), x2="until", y=y, color=color, tooltip=_tooltip())
-    layers: alt.LayerChart = alt.layer(_frame(span, panel.max_points), cells)
-    return layers.properties(height=height_px)
+    drawn: alt.LayerChart = alt.layer(_frame(span, panel.max_points), cells).properties(height=height_px)  # type: ignore[assignment]
+    return drawn
 
 
 def state_chart(panel: Panel, series: Sequence[Series], span: Span, height_px: int) -> alt.LayerChart:
@@ -186,8 +197,8 @@ def state_chart(panel: Panel, series: Sequence[Series], span: Span, height_px: i
     y = _rows_axis().scale(alt.Scale(paddingInner=0.15))
     chart = _chart(rows).mark_rect(opacity=0.9)
     cells = chart.encode(x=_time_axis(span), x2="until", y=y, color=color, tooltip=_tooltip())
-    layers: alt.LayerChart = alt.layer(_frame(span, panel.max_points), cells)
-    return layers.properties(height=height_px)
+    drawn: alt.LayerChart = alt.layer(_frame(span, panel.max_points), cells).properties(height=height_px)  # type: ignore[assignment]
+    return drawn
 
 
 def _blocks(series: Series, step_ms: float) -> list[list[tuple[float, float]]]:

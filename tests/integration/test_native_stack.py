@@ -23,7 +23,10 @@ from tests.support.waiting import wait_for
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(300)]
 
-PORTS = ("kafka_port", "kafka_controller_port", "prometheus_port", "alertmanager_port", "pages_port", "worker_metrics_port", "service_port")
+PORTS = (
+    "kafka_port", "kafka_controller_port", "prometheus_port", "alertmanager_port", "pages_port", "worker_metrics_port", "service_port",
+    "console_port",
+)  # fmt: skip
 ONLY = ("--stack", "native", "--no-replay", "--only", "kafka,prometheus,alertmanager")
 STARTED = ("kafka", "alertmanager", "prometheus")
 
