@@ -95,7 +95,7 @@ class Settings(BaseSettings):
     slack_webhook_file: Path | None = Field(None, description="file with the Slack webhook address; none: the local inbox page")
     dashboard_url: str = Field(
         default_factory=lambda known: f"http://127.0.0.1:{known.get('console_port', 8501)}/",
-        description="where messages lead for a model's dashboard: the console's Live page unless set, or Grafana's …/d/tidemark-overview",
+        description="where messages lead for a model's dashboard: the console's Live page unless set, or Grafana's …/d/tidemark-model",
     )
     runbooks_dir: Path = Field(
         ROOT / "docs" / "runbooks", description="what the page server shows below /runbooks/, one Markdown file an alert"

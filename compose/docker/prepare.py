@@ -44,7 +44,7 @@ def monitoring(config: Path) -> None:
     os.umask(GROUP_MAY_WRITE)
     table = {s.name: s for s in services(settings)}
     targets = {s.name: (f"{s.name}:{s.port(settings)}", s.job) for s in table.values() if s.job}
-    write(settings, targets, targets["alertmanager"][0], config, secret_mode=0o640)
+    write(settings, targets, targets["alertmanager"][0], config, secret_mode=0o640, pages_host="pages")
     click.echo(f"written below {settings.under_home('run')}: " + ", ".join(f"{job} at {host}" for host, job in targets.values()))
 
 

@@ -50,6 +50,7 @@ def alertmanager_command(settings: Settings) -> list[str]:
         f"--storage.path={settings.under_home('alertmanager')}",
         f"--web.listen-address={settings.bind}:{settings.alertmanager_port}",
         "--cluster.listen-address=",
+        f"--web.external-url=http://127.0.0.1:{settings.alertmanager_port}",  # messages hold a line for amtool with it
     ]
 
 
@@ -64,6 +65,11 @@ def fetch(settings: Settings) -> None:
             debian.unpack(package, packages(settings) / package)
 
 
+def inbox(settings: Settings, pages_host: str) -> str:
+    """The address of the local inbox, as Alertmanager reaches it."""
+    return f"http://{pages_host}:{settings.pages_port}/slack"
+
+
 def webhook(settings: Settings) -> str:
     """The address that Alertmanager posts Slack messages to: the user's, or the local inbox.
 
@@ -72,7 +78,7 @@ def webhook(settings: Settings) -> str:
     """
     path = settings.slack_webhook_file
     if path is None:
-        return f"http://127.0.0.1:{settings.pages_port}/slack"
+        return inbox(settings, "127.0.0.1")
     remedy = "write the address (https://hooks.slack.com/services/…) into it and make it readable, or unset TIDEMARK_SLACK_WEBHOOK_FILE"
     try:
         address = path.read_text(encoding="utf-8").strip()
@@ -95,7 +101,12 @@ def configure(settings: Settings, targets: dict[str, tuple[str, str]], alertmana
 
 
 def write(
-    settings: Settings, targets: dict[str, tuple[str, str]], alertmanager: str, config: Path = ROOT / "config", secret_mode: int = 0o600
+    settings: Settings,
+    targets: dict[str, tuple[str, str]],
+    alertmanager: str,
+    config: Path = ROOT / "config",
+    secret_mode: int = 0o600,
+    pages_host: str = "127.0.0.1",
 ) -> None:
     """Write the configuration that both read: the files of config/, target files, and the webhook.
 
@@ -104,15 +115,19 @@ def write(
         targets: per service its (``host:port``, job).
         alertmanager: ``host:port`` that alerts go to.
         config: the folder with ``prometheus/`` and ``alertmanager/``.
-        secret_mode: permissions of the file with the webhook address; by default it is readable by us alone.
+        secret_mode: permissions of the files with webhook addresses; by default they are readable by us alone.
+        pages_host: where Alertmanager reaches the page server, whose inbox gets what Slack does not take.
 
     Raises:
         SettingsError: the webhook file cannot be used.
     """
     address = webhook(settings)
+    for rules in _run(settings, "prometheus").glob("rules/*.yml"):
+        rules.unlink()  # one that is gone from config/ must not go on alerting
     for name in ("prometheus", "alertmanager"):
         _copy_files(config / name, _run(settings, name))
     _write_secret(_run(settings, "alertmanager") / "slack_webhook", address, secret_mode)
+    _write_secret(_run(settings, "alertmanager") / "inbox_webhook", inbox(settings, pages_host), secret_mode)
     for name, (host, job) in targets.items():
         _write_targets(_run(settings, "prometheus") / "targets" / f"{name}.yml", host, {"job": job})
     _write_targets(_run(settings, "prometheus") / "alertmanagers" / "local.yml", alertmanager, {})

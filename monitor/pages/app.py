@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import quote, urlencode
 
 from jinja2 import Environment, FileSystemLoader
 from starlette.applications import Starlette
@@ -19,6 +19,7 @@ from starlette.routing import Route
 from config.settings import Settings
 from monitor.pages.inbox import MAX_BODY_BYTES, Inbox, RefusedPayload, check
 from monitor.pages.mrkdwn import safe_colour, safe_link, to_html
+from monitor.pages.runbooks import Runbooks
 from monitor.reports.page import utc
 from monitor.reports.paths import newest_of_window, summaries
 
@@ -49,6 +50,7 @@ class Pages:
         self._settings = settings
         self._reports = settings.under_home("reports")
         self._inbox = Inbox(settings.under_home("inbox", "messages.jsonl"))
+        self._runbooks = Runbooks(settings.runbooks_dir)
         loader = FileSystemLoader(Path(__file__).parent / "templates")
         self._templates = Environment(loader=loader, autoescape=True, trim_blocks=True, lstrip_blocks=True)
         self._templates.filters.update(utc=utc, mrkdwn=to_html, safe_link=safe_link, safe_colour=safe_colour)
@@ -96,6 +98,24 @@ class Pages:
             return self.missing(request)
         return FileResponse(path, media_type="text/html", headers=_headers(_REPORT_POLICY))
 
+    def runbooks(self, request: Request) -> Response:
+        """The list of runbooks."""
+        return self._page("runbook.html", names=self._runbooks.names())
+
+    def runbook(self, request: Request) -> Response:
+        """One runbook."""
+        name = request.path_params["name"]
+        text = self._runbooks.html(name)
+        return self.missing(request) if text is None else self._page("runbook.html", name=name, text=text)
+
+    def dashboard(self, request: Request) -> Response:
+        """On to the dashboard, with the model and run kind that the link names chosen there (as Grafana and the Live page read them)."""
+        chosen = {f"var-{k}": request.query_params[k] for k in ("model", "run_kind") if request.query_params.get(k)}
+        address = self._settings.dashboard_url
+        if chosen:
+            address += ("&" if "?" in address else "?") + urlencode(chosen)
+        return RedirectResponse(address, headers=_headers(_PAGE_POLICY))
+
     def missing(self, request: Request) -> Response:
         """A page that says so; it looks again by itself, since a report may be on its way."""
         return self._page("missing.html", 404, waits="/window/" in request.url.path)
@@ -110,6 +130,9 @@ class Pages:
             Route("/slack", self.slack, methods=["POST"]),
             Route("/reports/", self.reports),
             Route("/reports/{model}/{run_kind}/{run}/{name}", self.report),
+            Route("/runbooks/", self.runbooks),
+            Route("/runbooks/{name}", self.runbook),
+            Route("/dashboard", self.dashboard),
             Route("/healthz", lambda request: PlainTextResponse("ok")),
         ]
 

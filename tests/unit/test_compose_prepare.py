@@ -53,9 +53,9 @@ def test_the_files_are_those_of_the_native_stack(written: Path, tmp_path: Path) 
     monitoring.write(settings, jobs, "127.0.0.1:1")
     ours, theirs = _files(tmp_path / "run"), _files(written)
     assert set(ours) == set(theirs)
-    addressed = {n for n in ours if "/targets/" in n or "/alertmanagers/" in n or n.endswith("slack_webhook")}
+    addressed = {n for n in ours if "/targets/" in n or "/alertmanagers/" in n or n.endswith("_webhook")}
     assert {n for n in ours if ours[n] != theirs[n]} == addressed
-    assert theirs["alertmanager/slack_webhook"] == "http://pages:8502/slack"
+    assert theirs["alertmanager/slack_webhook"] == theirs["alertmanager/inbox_webhook"] == "http://pages:8502/slack"
 
 
 def _jobs(written: Path) -> dict[str, str]:
@@ -75,8 +75,8 @@ def test_addresses_are_containers(written: Path, project: dict[str, Any]) -> Non
 
 def test_the_webhook_is_for_owner_and_group_alone(written: Path) -> None:
     """Alertmanager reads it by group; others may not. The rest anybody may read, and the group may write, whoever runs next."""
-    assert (written / "alertmanager" / "slack_webhook").stat().st_mode & 0o777 == 0o640
-    others = [p for p in written.rglob("*") if p.is_file() and p.name != "slack_webhook"]
+    assert all((written / "alertmanager" / n).stat().st_mode & 0o777 == 0o640 for n in ("slack_webhook", "inbox_webhook"))
+    others = [p for p in written.rglob("*") if p.is_file() and not p.name.endswith("_webhook")]
     assert {p.stat().st_mode & 0o777 for p in others} == {0o664}
 
 

@@ -235,3 +235,41 @@ def test_a_taken_port_is_one_clear_error(home: Path) -> None:
         port = listener.getsockname()[1]
         with pytest.raises(ServiceUnavailable, match=rf"port {port} .* is taken[^$]*TIDEMARK_PAGES_PORT"):
             serve_pages(Settings(home=home, pages_port=port))
+
+
+def test_runbooks_are_pages(client: TestClient) -> None:
+    """An alert's runbook is readable HTML that links others here; all are listed; what is no runbook is a 404, whatever the path holds."""
+    found = client.get("/runbooks/TidemarkDatasetDrift")
+    page = Page(found.text)
+    assert found.status_code == 200
+    assert "script-src" not in found.headers["content-security-policy"]
+    assert {"article", "h1", "h2", "li", "code"} <= set(page.tags)
+    assert "In the last judged window of a model" in page.text
+    assert "/runbooks/TidemarkWorkerDown" in page.links
+    listed = Page(client.get("/runbooks/").text).links
+    assert all(client.get(link).status_code == 200 for link in listed if link.startswith("/runbooks/"))
+    assert sum(link.startswith("/runbooks/T") for link in listed) > 10
+    for path in ("/runbooks/Nothing", "/runbooks/..%2falerts", "/runbooks/%2e%2e", "/runbooks/TidemarkDatasetDrift.md"):
+        assert client.get(path).status_code == 404
+
+
+def test_a_runbook_cannot_bring_html(tmp_path: Path) -> None:
+    """HTML in a runbook is text, and a link that runs script is none."""
+    (tmp_path / "books").mkdir()
+    (tmp_path / "books" / "X.md").write_text("# X\n\n<img src=x onerror=alert(1)> [a](javascript:alert(1))\n")
+    client = TestClient(create_app(Settings(home=tmp_path, runbooks_dir=tmp_path / "books")))
+    page = Page(client.get("/runbooks/X").text)
+    assert "img" not in page.tags
+    assert not [link for link in page.links if link.startswith("javascript")]
+    assert "<img src=x" in page.text
+
+
+def test_the_dashboard_is_one_step_away(home: Path) -> None:
+    """A message's link leads on to the configured dashboard with model and run kind chosen; nothing else of the query goes along."""
+    to = "http://127.0.0.1:3000/d/tidemark-overview?orgId=1"
+    client = TestClient(create_app(Settings(home=home, dashboard_url=to)), follow_redirects=False)
+    found = client.get("/dashboard", params={"model": "m&x=1", "run_kind": "live", "other": "y"})
+    assert (found.status_code, found.headers["location"]) == (307, f"{to}&var-model=m%26x%3D1&var-run_kind=live")
+    assert client.get("/dashboard").headers["location"] == to
+    default = TestClient(create_app(Settings(_env_file=None, home=home, console_port=8511)), follow_redirects=False)
+    assert default.get("/dashboard", params={"model": "m"}).headers["location"] == "http://127.0.0.1:8511/?var-model=m"

@@ -1,38 +1,30 @@
-"""Rules and configuration as Prometheus's and Alertmanager's own tools judge them."""
+"""Rules as promtool judges them; when alerts fire and what they say: test_rules_table.py, test_rules_texts.py."""
 
 from __future__ import annotations
 
-import json
 import re
 import shutil
 import subprocess
 from pathlib import Path
-from typing import Any
 
 import pytest
-import yaml
 from prometheus_client import CollectorRegistry
 
 from compose.native import monitoring
-from config.errors import TidemarkError
-from config.settings import ROOT
-from monitor.alerting import relocate_alertmanager
+from config.settings import ROOT, Settings
 from monitor.metrics import Metrics
 from tests.support.alerting import fetch_programs
 
 CONFIG = ROOT / "config"
 RULE_TESTS = sorted((Path(__file__).parent / "rules").glob("*.test.yml"))
 RULE_FILES = sorted((CONFIG / "prometheus" / "rules").glob("*.yml"))
+OPTIONAL = CONFIG / "prometheus" / "rules" / "evidently.yml.example"
 
 
 @pytest.fixture(scope="module")
-def tools() -> dict[str, str]:
-    """promtool and amtool of the packages that the native stack uses."""
-    shared = fetch_programs()
-    return {
-        tool: str(monitoring.programs(shared, monitoring.PACKAGES[p]) / tool)
-        for p, tool in (("prometheus", "promtool"), ("alertmanager", "amtool"))
-    }
+def promtool() -> str:
+    """promtool of the package that the native stack uses."""
+    return str(monitoring.programs(fetch_programs(), monitoring.PACKAGES["prometheus"]) / "promtool")
 
 
 def run(*command: str, folder: Path) -> subprocess.CompletedProcess[str]:
@@ -40,19 +32,14 @@ def run(*command: str, folder: Path) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False, timeout=60)
 
 
-def rules() -> list[dict[str, Any]]:
-    """Every rule of every file."""
-    return [rule for path in RULE_FILES for group in yaml.safe_load(path.read_text())["groups"] for rule in group["rules"]]
-
-
 @pytest.mark.parametrize("path", RULE_TESTS, ids=lambda p: p.name)
-def test_alerts_fire_and_resolve(tools: dict[str, str], path: Path) -> None:
+def test_alerts_fire_and_resolve(promtool: str, path: Path) -> None:
     """promtool's tests of this file hold: firing, not firing, resolving, and the texts to the letter."""
-    done = run(tools["promtool"], "test", "rules", path.name, folder=path.parent)
+    done = run(promtool, "test", "rules", path.name, folder=path.parent)
     assert done.returncode == 0, done.stdout + done.stderr
 
 
-def test_a_broken_threshold_is_caught(tools: dict[str, str], tmp_path: Path) -> None:
+def test_a_broken_threshold_is_caught(promtool: str, tmp_path: Path) -> None:
     """The drift tests fail when the rule compares with > where >= is meant: they can fail."""
     for source in (CONFIG / "prometheus" / "rules", Path(__file__).parent / "rules"):
         shutil.copytree(source, tmp_path / source.relative_to(ROOT))
@@ -61,19 +48,7 @@ def test_a_broken_threshold_is_caught(tools: dict[str, str], tmp_path: Path) -> 
     assert ">= on (model, run_kind) max" in text
     alerts.write_text(text.replace(">= on (model, run_kind) max", "> on (model, run_kind) max").replace("[30s]", "[15s]"))
     folder = tmp_path / "tests" / "unit" / "rules"
-    assert run(tools["promtool"], "test", "rules", "drift.test.yml", folder=folder).returncode != 0
-
-
-def test_every_alert_has_rule_tests_and_texts() -> None:
-    """Each alert is named by a rule test that expects it to fire, has severity, summary and description, and a line in docs/alerts.md."""
-    tested = "\n".join(path.read_text() for path in RULE_TESTS)
-    documented = (ROOT / "docs" / "alerts.md").read_text()
-    for rule in rules():
-        if "alert" in rule:
-            assert f"alertname: {rule['alert']}\n" in tested
-            assert {"summary", "description"} <= set(rule["annotations"])
-            assert rule["labels"]["severity"] in ("critical", "warning", "none")
-            assert f"## {rule['alert']}" in documented
+    assert run(promtool, "test", "rules", "drift.test.yml", folder=folder).returncode != 0
 
 
 def test_rules_name_metrics_that_exist() -> None:
@@ -81,97 +56,59 @@ def test_rules_name_metrics_that_exist() -> None:
     registry = CollectorRegistry()
     Metrics(registry)
     known = {f"{f.name}_total" if f.type == "counter" else f.name for f in registry.collect()}
-    named = set(re.findall(r"(?<![:\w])tidemark_[a-z_]+", "\n".join(p.read_text() for p in RULE_FILES)))
+    text = "\n".join(p.read_text(encoding="utf-8") for p in (*RULE_FILES, OPTIONAL))
+    recorded = set(re.findall(r"record: (\S+)", text))
+    named = set(re.findall(r"(?<![:\w])tidemark_[a-z_]+(?![\w:])", text))
     assert named - {"tidemark_public_url"} <= known
+    assert {
+        n for n in re.findall(r"\b[a-z]\w*(?::\w+)+", re.sub(r'"[^"]*"|#.*', "", text)) if "tidemark" in n or "evidently" in n
+    } <= recorded
 
 
-def test_prometheus_accepts_its_configuration(tools: dict[str, str], tmp_path: Path) -> None:
-    """promtool finds nothing wrong with prometheus.yml and its rules."""
+def test_prometheus_accepts_its_configuration(promtool: str, tmp_path: Path) -> None:
+    """promtool finds nothing wrong with prometheus.yml and its rules; the rule that ships disabled is not among them."""
     shutil.copytree(CONFIG / "prometheus", tmp_path / "prometheus")
-    done = run(tools["promtool"], "check", "config", "prometheus/prometheus.yml", folder=tmp_path)
+    done = run(promtool, "check", "config", "prometheus/prometheus.yml", folder=tmp_path)
     assert done.returncode == 0, done.stderr
     assert done.stdout.count("SUCCESS") == 2 + len(RULE_FILES)  # two lines for the file itself
+    assert "evidently.yml" not in done.stdout
 
 
-def test_alertmanager_accepts_its_configuration(tools: dict[str, str]) -> None:
-    """amtool finds nothing wrong with alertmanager.yml and its template."""
-    done = run(tools["amtool"], "check-config", "alertmanager.yml", folder=CONFIG / "alertmanager")
-    assert done.returncode == 0, done.stdout + done.stderr
-
-
-@pytest.mark.parametrize(
-    ("labels", "receiver"),
-    [
-        (("alertname=TidemarkDatasetDrift", "model=flights", "run_kind=live"), "slack"),
-        (("alertname=TidemarkDatasetDrift", "model=flights", "run_kind=replay"), "slack"),
-        (("alertname=TidemarkWorkerDown",), "slack"),
-        (("alertname=Watchdog", "severity=none"), "watchdog"),
-    ],
-)
-def test_routing(tools: dict[str, str], labels: tuple[str, ...], receiver: str) -> None:
-    """Alerts go to Slack; the dead man's switch does not."""
-    folder = CONFIG / "alertmanager"
-    done = run(
-        tools["amtool"],
-        "config",
-        "routes",
-        "test",
-        "--config.file=alertmanager.yml",
-        f"--verify.receivers={receiver}",
-        *labels,
-        folder=folder,
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
-
-
-def render(tools: dict[str, str], template: str, **data: Any) -> str:
-    """A Slack template's text for a notification, by Alertmanager's own code."""
-    folder = CONFIG / "alertmanager"
-    command = [tools["amtool"], "template", "render", "--template.glob=slack.tmpl", f'--template.text={{{{ template "{template}" . }}}}']
-    path = Path(data.pop("_path"))
-    path.write_text(json.dumps({"receiver": "slack", "groupLabels": {}, "externalURL": "http://a", **data}))
-    done = run(*command, f"--template.data={path}", folder=folder)
+def test_the_rule_of_evidentlys_users_works_once_enabled(promtool: str, tmp_path: Path) -> None:
+    """Copied as its head says, it is loaded; one drifted feature fires after a minute, and none resolves it."""
+    shutil.copytree(CONFIG / "prometheus", tmp_path / "prometheus")
+    shutil.copyfile(OPTIONAL, tmp_path / "prometheus" / "rules" / "evidently.yml")
+    done = run(promtool, "check", "config", "prometheus/prometheus.yml", folder=tmp_path)
     assert done.returncode == 0, done.stderr
-    return done.stdout.removesuffix("\n")
+    assert done.stdout.count("SUCCESS") == 3 + len(RULE_FILES)
+    text = re.sub(r"(?ms)^        annotations:.*", "", OPTIONAL.read_text(encoding="utf-8"))
+    assert (
+        "expr: |\n          evidently:data_drift:n_drifted_features > 0\n        for: 1m\n        labels:\n          severity: critical\n"
+        in text
+    )
+    (tmp_path / "only.yml").write_text(text)
+    shutil.copyfile(CONFIG / "prometheus" / "rules" / "recording.yml", tmp_path / "recording.yml")
+    fires = "[{exp_labels: {severity: critical, model: m, run_kind: live}}]"
+    (tmp_path / "case.yml").write_text(f"""
+rule_files: [only.yml, recording.yml]
+evaluation_interval: 5s
+tests:
+  - interval: 5s
+    input_series: [{{series: 'tidemark_window_drifted_columns{{model="m", run_kind="live"}}', values: 0x3 1x20 0x10}}]
+    alert_rule_test:
+      - {{alertname: EvidentlyDataDrift, eval_time: 75s, exp_alerts: []}}
+      - {{alertname: EvidentlyDataDrift, eval_time: 90s, exp_alerts: {fires}}}
+      - {{alertname: EvidentlyDataDrift, eval_time: 135s, exp_alerts: []}}
+""")
+    done = run(promtool, "test", "rules", "case.yml", folder=tmp_path)
+    assert done.returncode == 0, done.stdout + done.stderr
 
 
-def test_slack_texts(tools: dict[str, str], tmp_path: Path) -> None:
-    """Title, colour and text by status and run kind, Slack's control characters escaped, more than one alert counted."""
-    alert = {
-        "status": "firing", "labels": {}, "generatorURL": "", "fingerprint": "f",
-        "startsAt": "2013-06-24T04:00:00Z", "endsAt": "2013-06-24T05:00:00Z",
-        "annotations": {"summary": "Data drift in m", "description": "• <!channel> & `x`: 1", "report_url": "http://t/r"},
-    }  # fmt: skip
-    path = str(tmp_path / "data.json")
-    firing = {
-        "status": "firing",
-        "commonLabels": {"run_kind": "replay", "severity": "critical"},
-        "commonAnnotations": {},
-        "alerts": [alert, alert],
-    }
-    assert render(tools, "tidemark.title", _path=path, **firing) == "[FIRING] [REPLAY] Data drift in m and 1 more"
-    assert render(tools, "tidemark.color", _path=path, **firing) == "#f9a825"
-    text = "• &lt;!channel&gt; &amp; `x`: 1\n<http://t/r|Report of this window>"
-    assert render(tools, "tidemark.text", _path=path, **firing).strip() == f"{text}\n\n{text}"
-    live = {
-        "status": "resolved",
-        "commonLabels": {"run_kind": "live"},
-        "commonAnnotations": {},
-        "alerts": [{**alert, "status": "resolved"}],
-    }
-    assert render(tools, "tidemark.title", _path=path, **live) == "[RESOLVED] Data drift in m"
-    assert render(tools, "tidemark.color", _path=path, **live) == "#2e7d32"
-    assert render(tools, "tidemark.text", _path=path, **live) == f"{text}\nResolved at 05:00:00 UTC."
-
-
-def test_alertmanager_runs_from_where_it_was_unpacked(tmp_path: Path) -> None:
-    """The relocated program is as long as the original and holds no fixed template path; a missing package is one clear error."""
-    shared = fetch_programs()
-    unpacked = monitoring.packages(shared) / monitoring.PACKAGES["alertmanager"]
-    program = relocate_alertmanager(unpacked, tmp_path)
-    assert program.stat().st_size == (unpacked / "usr" / "bin" / "prometheus-alertmanager").stat().st_size
-    assert b"/usr/share/prometheus/alertmanager" not in program.read_bytes()
-    assert (tmp_path / "default.tmpl").is_file()
-    assert run(str(program), "--version", folder=tmp_path).returncode == 0
-    with pytest.raises(TidemarkError, match="no unpacked prometheus-alertmanager below"):
-        relocate_alertmanager(tmp_path / "nowhere", tmp_path / "x")
+def test_a_rule_file_that_is_gone_alerts_no_more(tmp_path: Path) -> None:
+    """Writing the configuration anew leaves no rule file of before: one that was enabled and removed is off."""
+    settings = Settings(_env_file=None, home=tmp_path)
+    written = tmp_path / "run" / "prometheus" / "rules"
+    written.mkdir(parents=True)
+    (written / "evidently.yml").write_text("groups: []")
+    monitoring.write(settings, {}, "127.0.0.1:9093")
+    assert {p.name for p in written.glob("*.yml")} == {p.name for p in RULE_FILES}
