@@ -21,12 +21,14 @@ from monitor.metrics import serve
 from streams.allocator import limit_arenas
 from streams.judge import ClosedWindow, process_judge
 from streams.partition import Partition
-from streams.topics import ensure_topics
+from streams.topics import check_partitions, ensure_topics
 from streams.worker import MIN_CUT_SPACING_S, Worker
 
 logger = logging.getLogger(__name__)
 BROKER_LIMIT_S = 12.0  # without an answer of any broker; then the process ends, and its supervisor starts it anew
 BROKER_LOOK_S = 2.0  # between two looks; with the 3 s that one may take, the process is gone within 30 s of the last answer
+POLL_S = 0.05  # half of it is what a record waits on average before it is decoded; small batches cost 2 ms each, whatever their size
+GATHER_S = 0.1  # that a cut waits for the verdicts of windows that closed together
 END_LIMIT_S = 12.0  # for an orderly end after a fatal error
 
 limit_arenas()
@@ -70,7 +72,7 @@ class Source(Service):  # type: ignore[misc]
             await asyncio.to_thread(ensure_topics, settings())
             await asyncio.to_thread(judge.load)
         self.worker = Worker(settings(), registry, judge)
-        self.worker.on_closed = self._to_be_judged
+        self.worker.verdicts.on_closed = self._to_be_judged
         self.worker.on_fatal = fatal
         _running["worker"] = self.worker
         serve(registry, settings().bind, settings().worker_metrics_port)
@@ -91,7 +93,7 @@ class Source(Service):  # type: ignore[misc]
         """Poll for batches and hand them on; hold while the stages behind are full."""
         try:
             while not self.should_stop:
-                for partition, raw in await self.worker.take(0.1):
+                for partition, raw in await self.worker.take(POLL_S):
                     put = asyncio.ensure_future(batches.put((partition, raw)))
                     while not (await asyncio.wait({put}, timeout=1.0))[0]:
                         await self.worker.hold(0.1)
@@ -104,7 +106,8 @@ class Source(Service):  # type: ignore[misc]
         """Cut every second or so, and soon when results are ready."""
         try:
             while not self.should_stop:
-                await _wait(self.worker.wake, settings().cut_interval)
+                await _wait(self.worker.verdicts.wake, settings().cut_interval)
+                await self.worker.verdicts.others_judged(GATHER_S)
                 await self.worker.cut()
                 await self.sleep(MIN_CUT_SPACING_S)
         except Exception as error:  # noqa: BLE001
@@ -138,7 +141,7 @@ class Source(Service):  # type: ignore[misc]
             while not self.should_stop:
                 await self.sleep(BROKER_LOOK_S)
                 try:
-                    await asyncio.to_thread(self.worker.check_broker)
+                    await asyncio.to_thread(check_partitions, self.worker.producer, settings())
                     heard_s = time.monotonic()
                 except KafkaException as error:
                     if time.monotonic() - heard_s > BROKER_LIMIT_S:
@@ -177,7 +180,7 @@ async def slow_verdicts(stream: Any) -> None:
 
 async def _judge(partition: Partition, closed: ClosedWindow) -> None:
     try:
-        await _running["worker"].verdict(partition, closed)
+        await _running["worker"].verdicts.verdict(partition, closed)
     except Exception as error:  # noqa: BLE001
         await fatal(error)
 

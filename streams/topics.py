@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from confluent_kafka import KafkaError, KafkaException
+from confluent_kafka import KafkaError, KafkaException, Producer
 from confluent_kafka.admin import AdminClient, ConfigResource, NewTopic, ResourceType
 
-from config.errors import ServiceUnavailable, TopicMisfit
+from config.errors import ServiceUnavailable, TidemarkError, TopicMisfit
 from config.settings import Settings
 from streams.kafka_errors import kafka_error
 
@@ -102,3 +102,17 @@ def _check(client: AdminClient, existing: list[TopicPlan], known: dict[str, int]
             if value not in str(found.get(key)).split(","):
                 remedy = f"kafka-configs.sh --alter --entity-type topics --entity-name {resource.name} --add-config {key}={value}"
                 raise TopicMisfit(f"topic {resource.name} has {key}={found.get(key)}, {value} is needed", remedy)
+
+
+def check_partitions(producer: Producer, settings: Settings) -> None:
+    """Ask the broker for the predictions topic.
+
+    Raises:
+        KafkaException: it does not answer.
+        TidemarkError: the topic has another number of partitions than before.
+    """
+    topic = settings.predictions_topic
+    found = producer.list_topics(topic, timeout=3).topics[topic]
+    if found.error is None and len(found.partitions) != settings.partitions:
+        text = f"topic {topic} has {len(found.partitions)} partitions now, {settings.partitions} before: keys have moved"
+        raise TidemarkError(text, "growing is a migration: make a new topic, drain this one, and set TIDEMARK_PREDICTIONS_TOPIC")

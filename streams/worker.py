@@ -34,6 +34,7 @@ from streams.restore import Restorer
 from streams.silence import Silence
 from streams.source import Source
 from streams.transactions import Transactions, transactional_producer
+from streams.verdicts import Verdicts, nowhere
 from streams.windows.batch import RawBatch
 from streams.windows.core import WindowCore
 from streams.windows.state import PartitionState, StreamId, WindowId
@@ -45,7 +46,7 @@ MIN_CUT_SPACING_S = 0.2  # a cut costs 20-40 ms; results of the meantime go toge
 
 
 class Worker:
-    """One worker's parts, wired. ``on_closed`` takes closed windows to be judged; ``on_fatal`` ends the process."""
+    """One worker's parts, wired. ``verdicts.on_closed`` takes closed windows to be judged; ``on_fatal`` ends the process."""
 
     def __init__(self, settings: Settings, registry: CollectorRegistry, judge: Judge) -> None:
         self.settings = settings
@@ -64,7 +65,7 @@ class Worker:
         self.silence = Silence(settings, self.source, self.core)
         self.forgetting = Forgetting(settings, self.metrics)
         self.reports = ReportProcess(settings, self.metrics.report)
-        self.wake = asyncio.Event()  # results wait for a cut
+        self.verdicts = Verdicts(self.judge, self.reports, self.run_in)
         self.progress_s = time.monotonic()
         self._threads = {
             n: ThreadPoolExecutor(1, thread_name_prefix=n) for n in ("source", "core", "judge", "slow", "commit", "restore", "aux")
@@ -72,8 +73,7 @@ class Worker:
         self._cutting = asyncio.Lock()
         self._loop = asyncio.get_running_loop()
         self._restoring: set[asyncio.Task[None]] = set()
-        self.on_closed: Callable[[Partition, ClosedWindow], Awaitable[None]] = _nowhere
-        self.on_fatal: Callable[[BaseException], Awaitable[None]] = _nowhere
+        self.on_fatal: Callable[[BaseException], Awaitable[None]] = nowhere
 
     async def run_in(self, thread: str, call: Callable[..., T], *arguments: Any) -> T:
         """Run a call on one of the worker's threads."""
@@ -122,7 +122,7 @@ class Worker:
     async def process(self, partition: Partition, raw: RawBatch) -> None:
         """Decode a batch and put it into windows; closed ones go on to be judged."""
         for closed in await self.run_in("core", self._ingest_or_drop, partition, raw):
-            await self.on_closed(partition, closed)
+            await self.verdicts.hand_on(partition, closed)
 
     def _ingest_or_drop(self, partition: Partition, raw: RawBatch) -> list[ClosedWindow]:
         """Ingest; a batch that fails midway leaves a state that no cut may hold, not even the last one of an orderly end."""
@@ -170,23 +170,6 @@ class Worker:
                 self.metrics.set_stream_time(stream.id.model, kind, stream.time_ms / 1000)
         self.dead_letter_limit.add(len(raw), dead)
 
-    # --- verdicts ----------------------------------------------------------------------------------------------------------------
-
-    async def verdict(self, partition: Partition, closed: ClosedWindow) -> None:
-        """Judge a closed window; its result waits for the next cut."""
-        if not partition.valid:
-            return
-        began = time.perf_counter()
-        thread = "slow" if self.judge.slow(closed) else "judge"
-        data, result = await self.run_in(thread, self.judge.judge, closed, partition.number)
-        if not partition.valid:  # revoked or reset meanwhile: whoever restores it judges again
-            return
-        partition.results[closed.window.id] = result
-        partition.evaluation_s[closed.window.id] = time.perf_counter() - began
-        binding = self.judge.catalogue[result.spec_digest]
-        self.reports.closed(data, binding.spec, self.judge.reference_path(binding), result)
-        self.wake.set()
-
     # --- cuts --------------------------------------------------------------------------------------------------------------------
 
     async def cut(self) -> None:
@@ -196,7 +179,7 @@ class Worker:
             TidemarkError: the producer cannot go on; the process has to end.
         """
         async with self._cutting:
-            self.wake.clear()
+            self.verdicts.wake.clear()
             drafts = await self.run_in("core", self.cuts.drafts)
             if drafts:
                 await self.run_in("commit", self.cuts.commit, drafts)
@@ -231,7 +214,7 @@ class Worker:
             state = restored.state
             logger.info("partition %d restored at offset %d, %d pending windows", partition.number, state.position, len(state.pending))
             for closed in await self.run_in("core", self._settle, partition, list(state.pending)):
-                await self.on_closed(partition, closed)
+                await self.verdicts.hand_on(partition, closed)
             self.source.start_reading(partition, state.position)
         except Exception as error:  # noqa: BLE001 - a partition that cannot be restored must end the worker, not stay silent
             await self.on_fatal(error)
@@ -267,7 +250,7 @@ class Worker:
             if await self.run_in("source", self.silence.nothing_left, partition):
                 closed = await self.run_in("core", self._close_silent, partition, stream_id, due_ms)
                 for window in closed:
-                    await self.on_closed(partition, window)
+                    await self.verdicts.hand_on(partition, window)
         await self.run_in("core", self.forgetting.look, list(self.source.partitions.values()), time.monotonic())
 
     def _close_silent(self, partition: Partition, stream_id: StreamId, due_ms: int | None) -> list[ClosedWindow]:
@@ -286,22 +269,5 @@ class Worker:
         """Show each partition's lag; returns the records not yet read."""
         return show_lag(self.source, self.metrics, time.time())
 
-    def check_broker(self) -> None:
-        """Ask the broker for the topic.
-
-        Raises:
-            KafkaException: it does not answer.
-            TidemarkError: the topic has another number of partitions than before.
-        """
-        topic = self.settings.predictions_topic
-        found = self.producer.list_topics(topic, timeout=3).topics[topic]
-        if found.error is None and len(found.partitions) != self.settings.partitions:
-            text = f"topic {topic} has {len(found.partitions)} partitions now, {self.settings.partitions} before: keys have moved"
-            raise TidemarkError(text, "growing is a migration: make a new topic, drain this one, and set TIDEMARK_PREDICTIONS_TOPIC")
-
     def _on_statistics(self, text: str) -> None:
         self.metrics.client_statistics(json.loads(text))
-
-
-async def _nowhere(*_: Any) -> None:
-    raise TidemarkError("the worker is not wired", "report this: it is a bug")

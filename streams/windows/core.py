@@ -132,9 +132,11 @@ class WindowCore:
             good = self._right_key(state, raw, part, model)
             stream = self._stream(state, raw, good, model, run)
             if stream is not None:
-                stream.seen_s = now_s
                 stream.received += len(good.index)
-                self._join(state, raw, stream, self._plausible(state, raw, stream, good))
+                plausible = self._plausible(state, raw, stream, good)
+                if len(plausible.index):  # a broken clock's dead letters do not keep a model alive that has stopped
+                    stream.seen_s = now_s
+                self._join(state, raw, stream, plausible)
 
     def _right_key(self, state: PartitionState, raw: RawBatch, rows: EventRows, model: str) -> EventRows:
         """The rows whose key is their model and whose key belongs here; the others are dead letters."""

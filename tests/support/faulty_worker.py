@@ -60,11 +60,11 @@ def slow_restore(delay_s: float) -> None:
 
 def slow_verdict(delay_s: float) -> None:
     """The third verdict takes so much longer, once: the stages behind it fill up and all partitions are paused."""
-    from streams.worker import Worker
+    from streams.verdicts import Verdicts
 
-    real, seen = Worker.verdict, 0
+    real, seen = Verdicts.verdict, 0
 
-    async def verdict(self: Worker, *arguments: Any) -> None:
+    async def verdict(self: Verdicts, *arguments: Any) -> None:
         nonlocal seen
         seen += 1
         if seen == 3:
@@ -80,7 +80,7 @@ def slow_verdict(delay_s: float) -> None:
             say("all partitions are paused")
         held(self, timeout_s)
 
-    patch(Worker, "verdict", verdict)
+    patch(Verdicts, "verdict", verdict)
     patch(Source, "keep_membership", keep_membership)
 
 

@@ -1,0 +1,73 @@
+"""Closed windows on their way to a verdict, and results on their way to a cut. On the event loop."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from typing import Any
+
+from config.errors import TidemarkError
+from monitor.reports import ReportProcess
+from streams.judge import ClosedWindow, Judge
+from streams.partition import Partition
+
+
+async def nowhere(*_: Any) -> None:
+    """What stands for a callback before the worker is wired."""
+    raise TidemarkError("the worker is not wired", "report this: it is a bug")
+
+
+class Verdicts:
+    """Has windows judged, each on the thread that its methods belong to.
+
+    Attributes:
+        on_closed: takes a closed window to where :meth:`verdict` is called for it.
+        wake: set when a result waits for a cut.
+    """
+
+    def __init__(self, judge: Judge, reports: ReportProcess, run_in: Callable[..., Awaitable[Any]]) -> None:
+        self.judge = judge
+        self.reports = reports
+        self.on_closed: Callable[[Partition, ClosedWindow], Awaitable[None]] = nowhere
+        self.wake = asyncio.Event()
+        self._run_in = run_in
+        self._unjudged = 0  # windows handed on and not yet judged, but for slow ones
+        self._all_judged = asyncio.Event()
+
+    async def hand_on(self, partition: Partition, closed: ClosedWindow) -> None:
+        """A window has closed."""
+        if not self.judge.slow(closed):
+            self._unjudged += 1
+        await self.on_closed(partition, closed)
+
+    async def verdict(self, partition: Partition, closed: ClosedWindow) -> None:
+        """Judge a closed window; its result waits for the next cut."""
+        try:
+            if partition.valid:
+                await self._verdict(partition, closed)
+        finally:
+            if not self.judge.slow(closed):
+                self._unjudged -= 1
+                if not self._unjudged:
+                    self._all_judged.set()
+
+    async def _verdict(self, partition: Partition, closed: ClosedWindow) -> None:
+        began = time.perf_counter()
+        thread = "slow" if self.judge.slow(closed) else "judge"
+        data, result = await self._run_in(thread, self.judge.judge, closed, partition.number)
+        if not partition.valid:  # revoked or reset meanwhile: whoever restores it judges again
+            return
+        partition.results[closed.window.id] = result
+        partition.evaluation_s[closed.window.id] = time.perf_counter() - began
+        binding = self.judge.catalogue[result.spec_digest]
+        self.reports.closed(data, binding.spec, self.judge.reference_path(binding), result)
+        self.wake.set()
+
+    async def others_judged(self, timeout_s: float) -> None:
+        """Wait until no closed window is without its verdict, at most ``timeout_s``: windows that close together go into one cut."""
+        if self._unjudged:
+            self._all_judged.clear()
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._all_judged.wait(), timeout_s)
