@@ -37,6 +37,7 @@ def last_results(settings: Settings, partition: int, timeout_s: float = 10.0) ->
             "isolation.level": "read_committed",
             "auto.offset.reset": "earliest",
             "enable.partition.eof": True,
+            "fetch.wait.max.ms": 50,
         }
     )
     try:
@@ -51,7 +52,7 @@ def last_results(settings: Settings, partition: int, timeout_s: float = 10.0) ->
 def _newest(reader: Consumer, deadline_s: float) -> list[LastResult]:
     kept: dict[tuple[str, str, str], LastResult] = {}
     while time.monotonic() < deadline_s:
-        for message in reader.consume(1000, 1.0):
+        for message in reader.consume(1000, 0.05):
             if message.error() is not None:  # the partition's end
                 return sorted(kept.values(), key=lambda k: (k.published_s, k.result.end_ms))
             result = decode_result(message.value() or b"")

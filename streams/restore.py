@@ -51,6 +51,7 @@ class Restorer:
                 "isolation.level": "read_committed",
                 "auto.offset.reset": "earliest",  # compaction may have taken what lay at `low` itself
                 "enable.partition.eof": False,
+                "fetch.wait.max.ms": 50,  # what is wanted is there already, or comes when a transaction ends
             }
         )
         try:
@@ -119,7 +120,7 @@ class Restorer:
         deadline = time.monotonic() + self.settings.stall_timeout
         reader.assign([TopicPartition(self.settings.checkpoint_topic, partition, low)])
         while self.is_wanted():
-            for message in reader.consume(1000, 0.2):
+            for message in reader.consume(1000, 0.05):
                 if message.error():
                     raise TidemarkError(f"the checkpoint cannot be read: {message.error()}", "see docs/streams.md")
                 offset = int(message.offset() or 0)

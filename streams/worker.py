@@ -42,6 +42,8 @@ from streams.worker_slot import WorkerSlot
 
 logger = logging.getLogger(__name__)
 T = TypeVar("T")
+# Restoring a partition is mostly waiting for the broker, a second or two each: partitions do not wait for one another.
+THREADS = {"source": 1, "core": 1, "judge": 1, "slow": 1, "commit": 1, "restore": 8, "aux": 1}
 MIN_CUT_SPACING_S = 0.2  # a cut costs 20-40 ms; results of the meantime go together
 
 
@@ -67,9 +69,7 @@ class Worker:
         self.reports = ReportProcess(settings, self.metrics.report)
         self.verdicts = Verdicts(self.judge, self.reports, self.run_in)
         self.progress_s = time.monotonic()
-        self._threads = {
-            n: ThreadPoolExecutor(1, thread_name_prefix=n) for n in ("source", "core", "judge", "slow", "commit", "restore", "aux")
-        }
+        self._threads = {name: ThreadPoolExecutor(count, thread_name_prefix=name) for name, count in THREADS.items()}
         self._cutting = asyncio.Lock()
         self._loop = asyncio.get_running_loop()
         self._restoring: set[asyncio.Task[None]] = set()
