@@ -4,77 +4,20 @@ from __future__ import annotations
 
 import re
 import shutil
-import time
 from collections.abc import Iterator
 from html import unescape
 from pathlib import Path
 
-import numpy as np
-import polars as pl
 import pytest
 import requests
 from playwright.sync_api import sync_playwright
-from prometheus_client import CollectorRegistry
 
-from config.spec import ModelSpec
-from monitor.evaluate import evaluate
-from monitor.metrics import Metrics, MetricsServer, serve
-from monitor.reference import load_reference
-from monitor.reports import ReportProcess
-from monitor.window import WindowData
-from schemas.result import WindowResult
 from tests.support.alerting import AlertPath, until
+from tests.support.judging_worker import NAME, Worker
 
 pytestmark = pytest.mark.integration
 
-NAME = "delay <!channel> </script><img src=x onerror=alert(1)> `{{ 1 }}`"
-SPEC = {
-    "model": "m",
-    "reference": "r.parquet",
-    "features": {NAME: {"type": "double"}, "quiet": {"type": "double"}},
-    "prediction": {"column": "prediction", "type": "double"},
-    "window": {"size": "1h"},
-    "min_rows": 1,
-}
 DELIVERY_S = 5 + 5 + 5 + 10  # scrape, evaluation, group wait, and 10 s
-
-
-class Worker:
-    """What a worker does with a judged window: metrics and, when it has drifted, a report."""
-
-    def __init__(self, path: AlertPath) -> None:
-        self.spec = ModelSpec.model_validate(SPEC)
-        self.reference = path.settings.under_home("r.parquet")
-        self._rows(0, 0.0).write_parquet(self.reference)
-        self._profile = load_reference(self.spec, self.reference)
-        registry = CollectorRegistry()
-        self.metrics = Metrics(registry)
-        self.metrics.records("m", "replay", 1)
-        self.reports = ReportProcess(path.settings, self.metrics.report)
-        self.server: MetricsServer = serve(registry, "127.0.0.1", path.settings.worker_metrics_port)
-        self._hour = 0
-
-    def _rows(self, seed: int, shift: float) -> pl.DataFrame:
-        rng = np.random.default_rng(seed)
-        columns = {NAME: rng.normal(shift, 1, 2000), "quiet": rng.normal(0, 1, 2000), "prediction": rng.normal(0, 1, 2000)}
-        return pl.DataFrame(columns)
-
-    def close_window(self, shift: float) -> WindowResult:
-        """Close and judge the next hour."""
-        self._hour += 1
-        start_ms = self._hour * 3_600_000
-        frame = self._rows(self._hour, shift)
-        window = WindowData("m", "r1", "replay", start_ms, start_ms + 3_600_000, "d", 0, ("1",), frame, frame.height, 0, True, {})
-        result = evaluate(window, self.spec, self._profile)
-        self.metrics.observe_result(result, time.time(), 0.01)
-        if result.drifted:
-            self.reports.submit(window, self.spec, self.reference, result)
-        return result
-
-    def close(self) -> None:
-        """Stop as a worker does."""
-        self.reports.close()
-        self.server.close()
 
 
 @pytest.fixture(scope="module")
@@ -87,7 +30,7 @@ def path(tmp_path_factory: pytest.TempPathFactory) -> Iterator[AlertPath]:
 @pytest.fixture(scope="module")
 def worker(path: AlertPath) -> Iterator[Worker]:
     """A worker that has closed a quiet window, scraped by Prometheus."""
-    running = Worker(path)
+    running = Worker(path.settings)
     assert not running.close_window(0.0).drifted
     until(lambda: path.query("tidemark_window_drift_share") == [0.0], "Prometheus scrapes the worker", 30)
     yield running
@@ -106,6 +49,11 @@ def test_a_drifted_window_reaches_a_person_and_recovery_too(path: AlertPath, wor
     assert "quiet" not in text
     (address,) = re.findall(r"<(http[^|>]*)\|Report of this window>", text)
     assert address == f"{path.settings.public_url}/reports/m/replay/window/{result.start_ms // 1000}"
+    (runbook,) = re.findall(r"<(http[^|>]*)\|What to do>", text)
+    assert "<h1>TidemarkDatasetDrift</h1>" in requests.get(runbook, timeout=5).text
+    (dashboard,) = re.findall(r"<(http[^|>]*)\|Dashboard>", text)
+    onward = requests.get(unescape(dashboard), timeout=5, allow_redirects=False)
+    assert onward.headers["location"] == f"http://127.0.0.1:{path.settings.console_port}/?var-model=m&var-run_kind=replay"
     until(lambda: "window.drawDashboard" in requests.get(address, timeout=5).text, "the full report is there", 90)
     report = requests.get(address, timeout=5).text
     assert "<img src=x" not in report
@@ -132,10 +80,17 @@ def test_windows_between_two_scrapes_are_one_message(path: AlertPath, worker: Wo
 
 
 def test_a_worker_that_is_gone_is_told(path: AlertPath, worker: Worker) -> None:
-    """A worker stopped for good is a message within a minute or so."""
+    """A worker stopped for good is a message within a minute or so; drift that stood is not told to be over."""
+    worker.close_window(2.0, report=False)
+    until(lambda: path.query("tidemark_window_drifted") == [1.0], "Prometheus sees the drift", 15)
+    until(lambda: path.query('ALERTS{alertname="TidemarkDatasetDrift", alertstate="firing"}'), "the alert fires", 15)
+    before = len(path.messages("[RESOLVED]"))
     worker.close()
     text = until(lambda: path.messages("is down"), "the message arrives", 30 + DELIVERY_S)
     assert text[0].startswith(f"[FIRING] Tidemark worker 127.0.0.1:{path.settings.worker_metrics_port} is down")
+    assert path.query("tidemark_window_drifted") == []
+    assert path.query('ALERTS{alertname="TidemarkDatasetDrift", alertstate="firing"}') == [1.0]
+    assert len(path.messages("[RESOLVED]")) == before
 
 
 def test_the_inbox_shows_it_in_a_browser(path: AlertPath, worker: Worker, tmp_path: Path) -> None:

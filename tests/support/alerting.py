@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 import time
@@ -40,18 +41,33 @@ def fetch_programs() -> Settings:
     return shared
 
 
+def _hurry(file: Path, pattern: str, to: str) -> None:
+    text, changes = re.subn(pattern, to, file.read_text(encoding="utf-8"), flags=re.MULTILINE)
+    assert changes, f"{file.name} has no {pattern}"
+    file.write_text(text, encoding="utf-8")
+
+
 class AlertPath:
     """Prometheus, Alertmanager and pages under ``home``, scraping a worker on ``settings.worker_metrics_port``.
 
     Start it from the main thread: the kernel ends the processes together with the thread that started them.
+
+    Args:
+        home: an empty folder.
+        slack: a webhook's address; without one the local inbox stands in for Slack.
+        hurried: scrape and evaluate every second, wait 1 s and 3 s for groups. The rules are those that ship.
     """
 
-    def __init__(self, home: Path) -> None:
+    def __init__(self, home: Path, slack: str = "", hurried: bool = False) -> None:
         prometheus, alertmanager, pages, worker = free_ports(4)
         self.settings = Settings(
             home=home, prometheus_port=prometheus, alertmanager_port=alertmanager, pages_port=pages, worker_metrics_port=worker,
-            public_url=f"http://127.0.0.1:{pages}", slack_webhook_file=None,
+            public_url=f"http://127.0.0.1:{pages}", slack_webhook_file=home / "webhook" if slack else None,
         )  # fmt: skip
+        if slack:
+            home.mkdir(parents=True, exist_ok=True)
+            (home / "webhook").write_text(slack)
+        self._hurried = hurried
         self.prometheus = f"http://127.0.0.1:{prometheus}"
         self._processes: list[subprocess.Popen[bytes]] = []
 
@@ -59,9 +75,17 @@ class AlertPath:
         shared = fetch_programs()
         self.settings.home.mkdir(parents=True, exist_ok=True)
         monitoring.packages(self.settings).symlink_to(monitoring.packages(shared))
-        worker = (f"127.0.0.1:{self.settings.worker_metrics_port}", "tidemark-worker")
-        monitoring.configure(self.settings, {"worker": worker}, f"127.0.0.1:{self.settings.alertmanager_port}")
+        alertmanager = f"127.0.0.1:{self.settings.alertmanager_port}"
+        targets = {
+            "worker": (f"127.0.0.1:{self.settings.worker_metrics_port}", "tidemark-worker"),
+            "alertmanager": (alertmanager, "alertmanager"),
+        }
+        monitoring.configure(self.settings, targets, alertmanager)
         run = self.settings.under_home("run")
+        if self._hurried:
+            _hurry(run / "prometheus" / "prometheus.yml", r"^(  \w+_(?:interval|timeout)): \ds", r"\1: 1s")
+            _hurry(run / "alertmanager" / "alertmanager.yml", r"^( *group_wait): \w+", r"\1: 1s")
+            _hurry(run / "alertmanager" / "alertmanager.yml", r"^( *group_interval): \w+", r"\1: 3s")
         self._start("prometheus", monitoring.prometheus_command(self.settings), run / "prometheus")
         self._start("alertmanager", monitoring.alertmanager_command(self.settings), run / "alertmanager")
         self._start("pages", [sys.executable, str(ROOT / "tidemark.py"), "pages"], ROOT)
