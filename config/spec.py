@@ -7,19 +7,16 @@ import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any, Literal
-from zoneinfo import ZoneInfo
 
 import yaml
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, ValidationError, field_validator, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
-from config.durations import UNIT_MS, parse_ms, show_ms
 from config.errors import SpecError
 from config.settings import Settings
+from config.spec_window import Window
 from config.suite import COLUMN_TESTS, TestSpec
 
 Id = Annotated[str, Field(pattern=r"^[A-Za-z0-9_.-]{1,64}$")]
-# Written as text, such as 7d: a checkpoint keeps specs as JSON, where a bare number would be read back as seconds.
-DurationMs = Annotated[int, BeforeValidator(parse_ms), Field(ge=0), PlainSerializer(show_ms, when_used="json")]
 
 
 def label_text(label: object) -> object:
@@ -39,7 +36,6 @@ Monitor = Literal[
     "classification_performance",
     "prob_classification_performance",
 ]
-WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
 
 
 class _Part(BaseModel):
@@ -75,41 +71,6 @@ class Output(Column):
         if self.kind == "embedding":
             raise ValueError("prediction and target are one value a row: an embedding can only be a feature")
         return self
-
-
-class Window(_Part):
-    """Tumbling windows ``[start, end)``, aligned to the epoch, or to local midnight when ``time_zone`` is set."""
-
-    size: DurationMs
-    grace: DurationMs = 0
-    offset: DurationMs = 0
-    time_zone: str | None = None
-    week_start: Literal["monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"] | None = None
-
-    @field_validator("time_zone")
-    @classmethod
-    def _known_zone(cls, zone: str | None) -> str | None:
-        if zone is not None:
-            try:
-                ZoneInfo(zone)
-            except (KeyError, ValueError, OSError) as error:
-                raise ValueError(f"{zone!r} is not a time zone: use an IANA name such as America/New_York") from error
-        return zone
-
-    @model_validator(mode="after")
-    def _consistent(self) -> Window:
-        if self.size < 1000:
-            raise ValueError("size must be at least 1s")
-        if self.week_start and self.size % UNIT_MS["w"]:
-            raise ValueError("week_start is for windows of whole weeks: set size: 7d, or leave week_start out")
-        if self.calendar and self.size % UNIT_MS["d"]:
-            raise ValueError("time_zone is for windows of whole days: set size in days, or leave time_zone out")
-        return self
-
-    @property
-    def calendar(self) -> bool:
-        """True when windows follow local days, so that daylight saving changes their length."""
-        return self.time_zone is not None
 
 
 class ColumnDrift(_Part):

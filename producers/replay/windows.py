@@ -9,7 +9,7 @@ import numpy as np
 import polars as pl
 
 from config.durations import UNIT_MS
-from config.spec import WEEKDAYS, Window
+from config.spec_window import WEEKDAYS, Window
 from producers.replay.source import Millis
 
 _EPOCH_WEEKDAY = 3  # 1 January 1970 was a Thursday

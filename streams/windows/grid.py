@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from config.durations import UNIT_MS
-from config.spec import WEEKDAYS, Window
+from config.spec_window import WEEKDAYS, Window
 
 Millis = npt.NDArray[np.int64]
 _EPOCH = dt.date(1970, 1, 1)  # a Thursday

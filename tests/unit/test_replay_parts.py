@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 
 from config.errors import UsageError
 from config.settings import ROOT, Settings
-from config.spec import ModelSpec, Window, read_spec
+from config.spec import ModelSpec, read_spec
+from config.spec_window import Window
 from producers.replay.encode import EventEncoder
 from producers.replay.options import ReplayOptions, parse_speed
 from producers.replay.pacing import Pacer, rebase

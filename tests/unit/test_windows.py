@@ -14,7 +14,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from config.spec import ModelSpec, Window
+from config.spec import ModelSpec
+from config.spec_window import Window
 from schemas.control import Control
 from streams import checkpoint
 from streams.partitioner import murmur2, partition_of
