@@ -13,6 +13,7 @@ from monitor.metrics import Metrics
 from schemas.event import LIVE_RUN
 from streams.forgetting import Forgetting
 from streams.partition import Partition
+from streams.partitioner import partition_of
 from streams.windows.state import PartitionState, Stream, StreamId
 from tests.support.results import judged_column, window_result
 
@@ -24,6 +25,7 @@ class Held:
     """A partition as far as forgetting looks at it."""
 
     state: PartitionState
+    number: int
     ready: bool = True
 
 
@@ -45,12 +47,13 @@ def metrics(registry: CollectorRegistry) -> Metrics:
 @pytest.fixture
 def forgetting(metrics: Metrics) -> Forgetting:
     """With the times that ship."""
-    return Forgetting(Settings(_env_file=None), metrics)
+    return Forgetting(Settings(_env_file=None, partitions=4), metrics)
 
 
 def partition(*streams: Stream) -> list[Partition]:
-    """One partition with these streams."""
-    held: Any = Held(PartitionState(0, streams={s.id: s for s in streams}))
+    """The partition of model m, with these streams."""
+    number = partition_of(b"m", 4)
+    held: Any = Held(PartitionState(number, streams={s.id: s for s in streams}), number)
     return [cast("Partition", held)]
 
 
@@ -81,18 +84,18 @@ def test_a_replay_is_kept_while_it_is_open_and_forgotten_after_its_end(forgettin
 
 def test_what_was_restored_without_a_stream_is_forgotten_too(forgetting: Forgetting) -> None:
     """Results of an earlier worker's life count from the first look on."""
-    assert forgetting.look([], 10.0) == []
-    assert forgetting.look([], 10.0 + REPLAY_S) == [("m", "replay")]
-    assert forgetting.look([], 10.0 + LIVE_S) == [("m", "live")]
-    assert forgetting.look([], 10.0 + 2 * LIVE_S) == []
+    assert forgetting.look(partition(), 10.0) == []
+    assert forgetting.look(partition(), 10.0 + REPLAY_S) == [("m", "replay")]
+    assert forgetting.look(partition(), 10.0 + LIVE_S) == [("m", "live")]
+    assert forgetting.look(partition(), 10.0 + 2 * LIVE_S) == []
 
 
 def test_a_forgotten_model_comes_back_with_its_next_record_only(
     forgetting: Forgetting, metrics: Metrics, registry: CollectorRegistry
 ) -> None:
     """Its stream's time and open windows, which each cut shows, do not bring it back; a record does, with counters from 0."""
-    forgetting.look([], 0.0)
-    forgetting.look([], LIVE_S)
+    forgetting.look(partition(), 0.0)
+    forgetting.look(partition(), LIVE_S)
     metrics.set_stream_time("m", "live", 1.0)
     metrics.set_open_windows("m", "live", 1, 2, 3)
     assert 'model="m"' not in generate_latest(registry).decode()
@@ -103,3 +106,12 @@ def test_a_forgotten_model_comes_back_with_its_next_record_only(
     assert 'tidemark_drifted_windows_total{model="m",run_kind="live"} 0.0' in text
     assert 'tidemark_open_windows{model="m",run_kind="live"} 1.0' in text
     assert forgetting.look(partition(live(LIVE_S + 5)), LIVE_S + 5) == []
+
+
+def test_a_model_that_another_worker_has_is_forgotten_here_soon(forgetting: Forgetting) -> None:
+    """A minute after its partition went, not while it may come back; a partition that came back in between begins anew."""
+    assert forgetting.look(partition(live(0.0)), 0.0) == []
+    assert forgetting.look([], 50.0) == []
+    assert forgetting.look(partition(live(0.0)), 55.0) == []
+    assert forgetting.look([], 114.0) == []
+    assert forgetting.look([], 115.0) == [("m", "live"), ("m", "replay")]
