@@ -123,7 +123,8 @@ def test_drift_reaches_slack_with_a_report(stack: Stack) -> None:
     share = 'tidemark_window_drift_share{model="flights",run_kind="replay"}'
     until(lambda: [s for s in stack.query(share) if float(s["value"][1]) >= 0.25], 60, "the series in Prometheus")
     until(lambda: stack.query('ALERTS{alertname="TidemarkDatasetDrift",alertstate="firing"}'), 90, "the alert")
-    page = until(lambda: "dest" in (text := stack.inbox()) and text, 90, "the message in the inbox")
+    page = until(lambda: "Data drift in flights" in (text := stack.inbox()) and text, 90, "the message in the inbox")
+    assert "dest" in page
     assert "dep_delay" in page
     link = re.search(rf"{re.escape(stack.settings.public_url)}/reports/flights/replay/window/\d+", page)
     assert link is not None
