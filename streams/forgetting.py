@@ -7,8 +7,10 @@ from collections.abc import Sequence
 
 from config.settings import Settings
 from monitor.metrics import Metrics
+from streams.last_results import LastResult
 from streams.partition import Partition
 from streams.partitioner import partition_of
+from streams.windows.state import PartitionState
 
 logger = logging.getLogger(__name__)
 GIVEN_AWAY_S = 60.0  # a partition that comes back within this time, as rebalances do, finds its metrics as they were
@@ -26,6 +28,11 @@ class Forgetting:
         self._metrics = metrics
         self._heard_s: dict[tuple[str, str], float] = {}
         self._ours_s: dict[tuple[str, str], float] = {}
+
+    def recalls(self, last: LastResult, state: PartitionState, wall_s: float) -> bool:
+        """True unless the result is of a replay that ended too long ago: a restart must not alert anew for what was forgotten."""
+        recent = last.result.run_kind == "live" or wall_s - last.published_s < self._limit_s["replay"]
+        return recent or bool(state.open_runs(last.result.model))
 
     def look(self, partitions: Sequence[Partition], now_s: float) -> list[tuple[str, str]]:
         """Remove what has been silent or another worker's for too long; returns it. On the thread that alone touches partitions' states."""

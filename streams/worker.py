@@ -207,7 +207,8 @@ class Worker:
             if restored is None or not partition.valid:
                 return
             for last in await self.run_in("restore", last_results, self.settings, partition.number):
-                self.metrics.show_result(last.result, last.published_s)
+                if self.forgetting.recalls(last, restored.state, time.time()):
+                    self.metrics.show_result(last.result, last.published_s)
             await self.run_in("restore", self.judge.prepare)
             await self.run_in("core", self._adopt, partition, restored)
             self.metrics.restore(time.perf_counter() - began)

@@ -12,6 +12,7 @@ from config.settings import Settings
 from monitor.metrics import Metrics
 from schemas.event import LIVE_RUN
 from streams.forgetting import Forgetting
+from streams.last_results import LastResult
 from streams.partition import Partition
 from streams.partitioner import partition_of
 from streams.windows.state import PartitionState, Stream, StreamId
@@ -115,3 +116,16 @@ def test_a_model_that_another_worker_has_is_forgotten_here_soon(forgetting: Forg
     assert forgetting.look(partition(live(0.0)), 55.0) == []
     assert forgetting.look([], 114.0) == []
     assert forgetting.look([], 115.0) == [("m", "live"), ("m", "replay")]
+
+
+def test_a_restart_recalls_what_was_not_forgotten(forgetting: Forgetting) -> None:
+    """A live model's last window is shown however old it is, a replay's for 15 minutes, and longer while a run is open."""
+    live_result, replay_result = (
+        window_result(judged_column("a", 0.25)),
+        window_result(judged_column("a", 0.25), run_kind="replay", run="r1"),
+    )
+    idle, running = PartitionState(0), PartitionState(0, streams={StreamId("m", "r2", 9): Stream(StreamId("m", "r2", 9))})
+    assert forgetting.recalls(LastResult(live_result, 0.0), idle, 1e6)
+    assert forgetting.recalls(LastResult(replay_result, 1000.0), idle, 1000.0 + REPLAY_S - 1)
+    assert not forgetting.recalls(LastResult(replay_result, 1000.0), idle, 1000.0 + REPLAY_S)
+    assert forgetting.recalls(LastResult(replay_result, 1000.0), running, 1e6)
