@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 from itertools import groupby
 from typing import Any
 
@@ -17,6 +18,7 @@ from monitor.console.units import COLORS, axis_expression, show
 PALETTE = ["#1f77b4", "#e07b00", "#2b9348", "#8e5bb5", "#17a2b8", "#c2185b", "#7f6a4d", "#5c6bc0", "#9aa500", "#6c757d"]
 LONGEST_LABEL_PX = 190
 Rows = list[dict[str, Any]]
+Spec = dict[str, Any]
 
 
 def drawable(series: Sequence[Series]) -> list[Series]:
@@ -30,8 +32,24 @@ def _time_axis(span: Span) -> alt.X:
     return alt.X("t:T", title=None, scale=alt.Scale(nice=False), axis=alt.Axis(format=form, grid=False, tickCount=6, labelOverlap=True))
 
 
-def _chart(rows: Rows) -> alt.Chart:
-    return alt.Chart(alt.Data(values=rows))  # type: ignore[no-untyped-call]
+@dataclass(frozen=True, slots=True)
+class _Layer:
+    """A chart without its rows: Altair copies whatever lies in a chart again and again, which took seconds."""
+
+    chart: alt.Chart
+    rows: Rows
+
+
+def _chart() -> alt.Chart:
+    return alt.Chart(alt.NamedData(name=""))
+
+
+def _spec(layers: Sequence[_Layer], height_px: int) -> Spec:
+    """The Vega-Lite specification of layers; each names its rows by its place."""
+    named = [layer.chart.properties(data=alt.NamedData(name=f"rows{i}")) for i, layer in enumerate(layers)]
+    chart = alt.layer(*named).properties(height=height_px).resolve_scale(stroke="independent")
+    spec: Spec = chart.to_dict(validate=False)
+    return {**spec, "datasets": {f"rows{i}": layer.rows for i, layer in enumerate(layers)}}
 
 
 def _tooltip() -> list[alt.Tooltip]:
@@ -46,7 +64,7 @@ def _bare(value: float) -> float | None:
     return value if math.isfinite(value) else None  # JSON has no other numbers; a gap is drawn
 
 
-def time_chart(panel: Panel, series: Sequence[Series], span: Span, marks: Sequence[Mark], height_px: int) -> alt.LayerChart:
+def time_chart(panel: Panel, series: Sequence[Series], span: Span, marks: Sequence[Mark], height_px: int) -> Spec:
     """Lines (or stacked bars) over time, with dashed limits, thresholds within reach, and annotations as upright lines."""
     rows, keys = _line_rows(panel, series, span)
     highest = max((r["v"] for r in rows if r["v"] is not None), default=0.0)
@@ -54,14 +72,12 @@ def time_chart(panel: Panel, series: Sequence[Series], span: Span, marks: Sequen
     layers += [_bars(panel, rows, keys, span)] if panel.bars else _lines(panel, rows, keys, span, highest)
     layers += _steps(panel, highest) if panel.draws_steps else []
     layers += _marks(marks)
-    chart: alt.LayerChart = alt.layer(*layers).properties(height=height_px).resolve_scale(stroke="independent")
-    return chart
+    return _spec(layers, height_px)
 
 
-def _frame(span: Span, points: int = 0) -> alt.Chart:
+def _frame(span: Span, points: int = 0) -> _Layer:
     """Two invisible marks, at start and end: they make the time axis as long as the span."""
-    frame: alt.Chart = _chart([{"t": at * 1000} for at in span.bounds(points)]).mark_rule(opacity=0).encode(x=_time_axis(span))
-    return frame
+    return _Layer(_chart().mark_rule(opacity=0).encode(x=_time_axis(span)), [{"t": at * 1000} for at in span.bounds(points)])
 
 
 def _key(series: Series) -> str:
@@ -106,24 +122,24 @@ def _color(entries: Sequence[str], symbol: str = "stroke") -> alt.Color:
     return alt.Color("entry:N", scale=alt.Scale(domain=list(entries), range=colors), legend=legend)
 
 
-def _lines(panel: Panel, rows: Rows, entries: Sequence[str], span: Span, highest: float) -> list[alt.Chart]:
-    base = _chart(rows).encode(color=_color(entries), detail="name:N")
+def _lines(panel: Panel, rows: Rows, entries: Sequence[str], span: Span, highest: float) -> list[_Layer]:
+    base = _chart().encode(color=_color(entries), detail="name:N")
     dash = alt.StrokeDash("dashed:N", scale=alt.Scale(domain=[False, True], range=[[1, 0], [6, 4]]), legend=None)
     lines = base.mark_line(strokeWidth=1.8).encode(x=_time_axis(span), y=_y_axis(panel, highest), strokeDash=dash)
     visible = alt.condition("datum.alone", alt.value(1), alt.value(0))
     points = base.mark_point(size=40, filled=True).encode(
         x=_time_axis(span), y=_y_axis(panel, highest), opacity=visible, tooltip=_tooltip()
     )
-    return [lines, points]
+    return [_Layer(lines, rows), _Layer(points, rows)]
 
 
-def _bars(panel: Panel, rows: Rows, entries: Sequence[str], span: Span) -> alt.Chart:
+def _bars(panel: Panel, rows: Rows, entries: Sequence[str], span: Span) -> _Layer:
     shown = _stacked(rows, span.step_s(panel.max_points) * 1000)
     top = max((r["top"] for r in shown), default=0.0)
     y = _y_axis(panel, top, "top:Q")
-    bars = _chart(shown).mark_rect(opacity=0.85)
-    drawn: alt.Chart = bars.encode(x=_time_axis(span), x2="until", y=y, y2="v", color=_color(entries, "square"), tooltip=_tooltip())
-    return drawn
+    bars = _chart().mark_rect(opacity=0.85)
+    drawn = bars.encode(x=_time_axis(span), x2="until", y=y, y2="v", color=_color(entries, "square"), tooltip=_tooltip())
+    return _Layer(drawn, shown)
 
 
 def _stacked(rows: Rows, step_ms: float) -> Rows:
@@ -138,7 +154,7 @@ def _stacked(rows: Rows, step_ms: float) -> Rows:
     return found
 
 
-def _steps(panel: Panel, highest: float) -> list[alt.Chart]:
+def _steps(panel: Panel, highest: float) -> list[_Layer]:
     """Thresholds as dashed lines; one far above all values would squeeze them, so it is left out."""
     near = [s for s in panel.steps if s.value is not None and s.value <= highest * 1.3]
     rows = [
@@ -148,24 +164,24 @@ def _steps(panel: Panel, highest: float) -> list[alt.Chart]:
     if not rows:
         return []
     tooltip = [alt.Tooltip("name:N", title=" "), alt.Tooltip("shown:N", title="value")]
-    chart = _chart(rows).mark_rule(strokeDash=[3, 3], opacity=0.9)
-    return [chart.encode(y="v:Q", stroke=alt.Stroke("color:N", scale=None, legend=None), tooltip=tooltip)]
+    chart = _chart().mark_rule(strokeDash=[3, 3], opacity=0.9)
+    return [_Layer(chart.encode(y="v:Q", stroke=alt.Stroke("color:N", scale=None, legend=None), tooltip=tooltip), rows)]
 
 
-def _marks(marks: Sequence[Mark]) -> list[alt.Chart]:
+def _marks(marks: Sequence[Mark]) -> list[_Layer]:
     if not marks:
         return []
     rows = [{"t": m.at_ms, "name": m.text, "color": COLORS.get(m.color, m.color)} for m in marks]
     tooltip = [alt.Tooltip("name:N", title=" "), alt.Tooltip("t:T", title="at", format="%d %b %H:%M:%S")]
-    chart = _chart(rows).mark_rule(strokeWidth=1, opacity=0.3)
-    return [chart.encode(x="t:T", stroke=alt.Stroke("color:N", scale=None, legend=None), tooltip=tooltip)]
+    chart = _chart().mark_rule(strokeWidth=1, opacity=0.3)
+    return [_Layer(chart.encode(x="t:T", stroke=alt.Stroke("color:N", scale=None, legend=None), tooltip=tooltip), rows)]
 
 
 def _rows_axis() -> alt.Y:
     return alt.Y("name:N", title=None, sort=None, axis=alt.Axis(labelLimit=LONGEST_LABEL_PX, labelOverlap=True, ticks=False, domain=False))
 
 
-def heat_chart(panel: Panel, series: Sequence[Series], span: Span, height_px: int) -> alt.LayerChart:
+def heat_chart(panel: Panel, series: Sequence[Series], span: Span, height_px: int) -> Spec:
     """One row for each series, coloured by value from blue over yellow to red."""
     step_ms = span.step_s(panel.max_points) * 1000
     rows: Rows = [
@@ -176,14 +192,13 @@ def heat_chart(panel: Panel, series: Sequence[Series], span: Span, height_px: in
     ]
     legend = alt.Legend(title=None, orient="right", gradientLength=max(60, height_px - 80), format=".1f")
     color = alt.Color("v:Q", scale=alt.Scale(scheme="redyellowblue", reverse=True, domain=list(panel.scale), clamp=True), legend=legend)
-    chart = _chart(rows).mark_rect(stroke=None)
+    chart = _chart().mark_rect(stroke=None)
     y = _rows_axis().scale(alt.Scale(paddingInner=0.08))
     cells = chart.encode(x=_time_axis(span), x2="until", y=y, color=color, tooltip=_tooltip())
-    drawn: alt.LayerChart = alt.layer(_frame(span, panel.max_points), cells).properties(height=height_px)  # type: ignore[assignment]
-    return drawn
+    return _spec([_frame(span, panel.max_points), _Layer(cells, rows)], height_px)
 
 
-def state_chart(panel: Panel, series: Sequence[Series], span: Span, height_px: int) -> alt.LayerChart:
+def state_chart(panel: Panel, series: Sequence[Series], span: Span, height_px: int) -> Spec:
     """One row for each series; equal states that follow each other are one block."""
     step_ms = span.step_s(panel.max_points) * 1000
     rows: Rows = []
@@ -195,10 +210,9 @@ def state_chart(panel: Panel, series: Sequence[Series], span: Span, height_px: i
     scale = alt.Scale(domain=[w for w, _ in words], range=[COLORS.get(c, c) for _, c in words])
     color = alt.Color("shown:N", scale=scale, legend=alt.Legend(title=None, orient="bottom", symbolType="square", offset=4))
     y = _rows_axis().scale(alt.Scale(paddingInner=0.15))
-    chart = _chart(rows).mark_rect(opacity=0.9)
+    chart = _chart().mark_rect(opacity=0.9)
     cells = chart.encode(x=_time_axis(span), x2="until", y=y, color=color, tooltip=_tooltip())
-    drawn: alt.LayerChart = alt.layer(_frame(span, panel.max_points), cells).properties(height=height_px)  # type: ignore[assignment]
-    return drawn
+    return _spec([_frame(span, panel.max_points), _Layer(cells, rows)], height_px)
 
 
 def _blocks(series: Series, step_ms: float) -> list[list[tuple[float, float]]]:

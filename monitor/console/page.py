@@ -6,7 +6,6 @@ import time
 from collections.abc import Sequence
 
 import streamlit as st
-from altair import LayerChart
 
 from config.errors import ServiceUnavailable, TidemarkError
 from config.settings import load_settings
@@ -127,7 +126,7 @@ def _panel(panel: Panel, answer: Answer, marks: Sequence[Mark], texts: dict[str,
         elif not (series := charts.drawable(answer.series)):
             st.html(blocks.nothing(panel))
         else:
-            st.altair_chart(_chart(panel, series, marks, span, height), width="stretch", key=f"chart {panel.title}")
+            st.vega_lite_chart(_chart(panel, series, marks, span, height), width="stretch", key=f"chart {panel.title}")
 
 
 def _block(panel: Panel, series: Sequence[Series], texts: dict[str, str]) -> str:
@@ -136,7 +135,7 @@ def _block(panel: Panel, series: Sequence[Series], texts: dict[str, str]) -> str
     return blocks.ranking(panel, series) if panel.kind == "bargauge" else blocks.table(panel, series, texts)
 
 
-def _chart(panel: Panel, series: Sequence[Series], marks: Sequence[Mark], span: Span, height: int) -> LayerChart:
+def _chart(panel: Panel, series: Sequence[Series], marks: Sequence[Mark], span: Span, height: int) -> charts.Spec:
     if panel.kind == "heatmap":
         return charts.heat_chart(panel, series, span, height)
     if panel.kind == "state-timeline":

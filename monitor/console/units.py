@@ -59,7 +59,7 @@ def axis_expression(unit: str) -> str:
     if unit.startswith("dateTime"):
         return f"utcFormat({v}, '%d %b %Y')"
     if unit == "percentunit":
-        return f"format({v}, '.0%')"
+        return f"format({v}, '.2~%')"
     if unit == "s":
         big = f"abs({v}) >= 86400 ? format({v}/86400, '~r') + ' d' : abs({v}) >= 3600 ? format({v}/3600, '.3~r') + ' h' : "
         mid = f"abs({v}) >= 60 ? format({v}/60, '.3~r') + ' min' : abs({v}) >= 1 ? format({v}, '.3~r') + ' s' : "

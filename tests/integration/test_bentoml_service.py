@@ -24,8 +24,12 @@ from examples.flights.prepare import prepare
 from schemas.framing import header_of
 from schemas.store import FileSchemaStore
 from tests.conftest import create_topic
+from tests.support.alerting import until
 from tests.support.broker import Broker
+from tests.support.dashboards import SERVICE as SERVICE_DASHBOARD
+from tests.support.dashboards import expressions, filled
 from tests.support.ports import free_ports
+from tests.support.scraped import Scraped, configuration, running_prometheus
 from tests.unit.test_emitter_encoding import decode
 
 pytestmark = pytest.mark.integration
@@ -202,6 +206,22 @@ def metrics(service: Service) -> dict[str, float]:
         for sample in family.samples:
             sums[sample.name] = sums.get(sample.name, 0) + sample.value
     return sums
+
+
+def test_service_dashboard_has_data(service: Service, tmp_path: Path) -> None:
+    """Every expression of the Service dashboard has values in a real Prometheus that scrapes the real service, errors included."""
+    port = int(service.address.rpartition(":")[2])
+    with running_prometheus(tmp_path, configuration("tidemark-service", port)) as address:
+        prometheus = Scraped(address)
+        until(lambda: prometheus.values("up == 1"), "Prometheus scrapes the service", 60)
+        for where, expression in expressions(SERVICE_DASHBOARD):
+
+            def asked(wanted: str = filled(expression)) -> list[float]:
+                service.predict()
+                service.predict([{}])  # an error: status 400
+                return prometheus.values(wanted)
+
+            assert until(asked, f"{where}: data", 30)
 
 
 def test_kafka_stopped_changes_no_answer(service: Service) -> None:
