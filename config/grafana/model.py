@@ -13,7 +13,8 @@ TESTS = {"0": ("passed", GREEN), "1": ("warning", YELLOW), "2": ("failed", RED),
 
 def summary() -> list[Panel]:
     """The row of numbers at the top."""
-    share = small("Share drifted", "Drifted over judged features in the last judged window.", unit="percentunit")
+    share_text = "Drifted over judged features in the last judged window: yellow from .25, red from .5. The model's own limit: below."
+    share = small("Share drifted", share_text, [(0.25, YELLOW), (0.5, RED)], "percentunit")
     drifted = small("Windows drifted", "Windows whose share reached the threshold, since the worker began.", [(1, RED)])
     failing = small("Tests failing", "Tests that failed or could not be run in the last window.", [(1, RED)])
     judged = small("Rows", "Rows of the last closed window.")
