@@ -19,6 +19,7 @@ from config.errors import TidemarkError
 from config.settings import settings
 from monitor.metrics import serve
 from streams.allocator import limit_arenas
+from streams.channel import KeptChannel
 from streams.judge import ClosedWindow, process_judge
 from streams.partition import Partition
 from streams.topics import check_partitions, ensure_topics
@@ -45,9 +46,9 @@ app = faust.App(
     datadir=str(settings().under_home("faust")),
     stream_wait_empty=False,
 )
-batches = app.channel(maxsize=4)
-closed_windows = app.channel(maxsize=64)
-slow_windows = app.channel(maxsize=64)  # of specs with a method that takes seconds: the others do not wait for them
+batches = KeptChannel(app, maxsize=4)
+closed_windows = KeptChannel(app, maxsize=64)
+slow_windows = KeptChannel(app, maxsize=64)  # of specs with a method that takes seconds: the others do not wait for them
 commands_topic = app.topic(settings().commands_topic, value_type=bytes, value_serializer="raw", key_serializer="raw", partitions=1)
 _running: dict[str, Worker] = {}
 

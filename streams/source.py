@@ -5,11 +5,11 @@ from __future__ import annotations
 import threading
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import numpy as np
-from confluent_kafka import OFFSET_END, Consumer, KafkaError, KafkaException, Message, TopicPartition
+from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
 
 from config.errors import TidemarkError
 from config.settings import Settings
@@ -21,7 +21,7 @@ ENDS_EVERY_S = 0.5
 
 
 class Source:
-    """The consumer with its partitions. Assigned ones are paused until they are restored; restoring happens elsewhere.
+    """The consumer with its partitions. Nothing of an assigned one is read until it is restored; restoring happens elsewhere.
 
     ``group_metadata`` vouches for this member in transactions; it is that of the last poll. ``transaction_lock`` is held while a
     transaction is written: giving partitions away waits for it, so that a cut is whole or not at all.
@@ -87,7 +87,7 @@ class Source:
     def keep_membership(self, timeout_s: float) -> None:
         """Poll without taking records, while the stages behind are full: a member that does not poll is thrown out of the group."""
         if not self._held:
-            self.consumer.pause(self._assigned())
+            self.consumer.pause(self._places(self.partitions.values()))
             self._held = True
         stray = self._consume(1, timeout_s)
         for message in stray:  # fetched before the pause took effect
@@ -98,8 +98,7 @@ class Source:
         """Take records again after ``keep_membership``."""
         if self._held:
             self._held = False
-            ready = [TopicPartition(self.settings.predictions_topic, p.number) for p in self.partitions.values() if p.valid and p.reading]
-            if ready:
+            if ready := self._places(p for p in self.partitions.values() if p.valid):
                 self.consumer.resume(ready)
 
     def start_reading(self, partition: Partition, position: int) -> None:
@@ -107,10 +106,11 @@ class Source:
 
         def act() -> None:
             if partition.valid:
-                self._seek(partition.number, position)
+                place = TopicPartition(self.settings.predictions_topic, partition.number, position)
+                self.consumer.incremental_assign([place])
                 partition.reading = True
-                if not self._held:
-                    self.consumer.resume([TopicPartition(self.settings.predictions_topic, partition.number)])
+                if self._held:
+                    self.consumer.pause([place])
 
         self._actions.append(act)
 
@@ -120,7 +120,7 @@ class Source:
 
         def act() -> None:
             if self.partitions.get(old.number) is old:  # not revoked meanwhile
-                self.consumer.pause([TopicPartition(self.settings.predictions_topic, old.number)])
+                self._stop_reading([old])
                 self._fresh(old.number)
 
         self._actions.append(act)
@@ -140,12 +140,18 @@ class Source:
         if (now_s := time.monotonic()) - self._ends_s >= ENDS_EVERY_S:
             self._ends_s = now_s
             for partition in self.partitions.values():
-                source = TopicPartition(self.settings.predictions_topic, partition.number)
-                partition.end = self.consumer.get_watermark_offsets(source, cached=True)[1]
+                if partition.reading:
+                    source = TopicPartition(self.settings.predictions_topic, partition.number)
+                    partition.end = self.consumer.get_watermark_offsets(source, cached=True)[1]
         return messages
 
-    def _assigned(self) -> list[TopicPartition]:
-        return [TopicPartition(self.settings.predictions_topic, n) for n in self.partitions]
+    def _stop_reading(self, partitions: list[Partition]) -> None:
+        if places := self._places(partitions):
+            self.consumer.incremental_unassign(places)
+
+    def _places(self, partitions: Iterable[Partition]) -> list[TopicPartition]:
+        """Those of the partitions that the consumer reads."""
+        return [TopicPartition(self.settings.predictions_topic, p.number) for p in partitions if p.reading]
 
     def _seek(self, number: int, position: int) -> None:
         self.consumer.seek(TopicPartition(self.settings.predictions_topic, number, position))
@@ -155,22 +161,19 @@ class Source:
         self.on_assigned(self.partitions[number])
 
     def _assign(self, consumer: Consumer, assigned: list[TopicPartition]) -> None:
-        # The position is set once the state is restored; until then nothing is read. The end is a place that is always there: a first fetch
-        # may go out before the pause takes effect, and offset 0 is out of range once retention has been at work, which no seek would mend.
-        consumer.incremental_assign([TopicPartition(p.topic, p.partition, OFFSET_END) for p in assigned])
-        if assigned:
-            consumer.pause([TopicPartition(p.topic, p.partition) for p in assigned])
+        # Ours as the group sees it; the consumer itself gets each partition with its position, once the state is restored. Another position
+        # first and a seek later would not do: a seek before the fetching has begun is refused, and nobody is told.
+        consumer.incremental_assign([])
         for p in assigned:
             self._fresh(p.partition)
 
     def _revoke(self, consumer: Consumer, revoked: list[TopicPartition]) -> None:
         with self.transaction_lock:
-            for p in revoked:
-                partition = self.partitions.pop(p.partition, None)
-                if partition is not None:
-                    partition.valid = False
-                    self.on_revoked(partition)
-        consumer.incremental_unassign(revoked)
+            given = [partition for p in revoked if (partition := self.partitions.pop(p.partition, None)) is not None]
+            for partition in given:
+                partition.valid = False
+                self.on_revoked(partition)
+        consumer.incremental_unassign(self._places(given))
 
     def _batch(self, number: int, messages: list[Message]) -> tuple[Partition, RawBatch] | None:
         partition = self.partitions.get(number)
@@ -182,7 +185,7 @@ class Source:
             return None
         offsets = np.fromiter((m.offset() for m in messages), dtype=np.int64, count=len(messages))
         times = np.fromiter((m.timestamp()[1] for m in messages), dtype=np.int64, count=len(messages))
-        raw = RawBatch(number, [m.value() or b"" for m in messages], [m.key() for m in messages], offsets, times)
+        raw = RawBatch(number, [m.value() or b"" for m in messages], [m.key() for m in messages], offsets, times, partition.queued_position)
         partition.queued_position = int(offsets[-1]) + 1
         return partition, raw
 

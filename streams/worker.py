@@ -136,10 +136,9 @@ class Worker:
         state = partition.state
         if not partition.valid or state is None:
             return []
-        if raw.offsets[0] < state.position:
-            raise TidemarkError(
-                f"offset {raw.offsets[0]} of partition {raw.partition} came again, {state.position} was next", "report this: it is a bug"
-            )
+        if raw.follows != state.position:  # nothing may be dropped or come twice between the source and here
+            text = f"a batch of partition {raw.partition} follows offset {raw.follows}, but {state.position} was next"
+            raise TidemarkError(text, "report this: it is a bug; the supervisor starts the worker anew from its last cut")
         began = time.perf_counter()
         batch = self.decoder.decode(raw)
         decoded = time.perf_counter()

@@ -23,13 +23,17 @@ PROBABILITY = "p:"
 
 @dataclass(frozen=True, slots=True)
 class RawBatch:
-    """Records of one partition in offset order, as the broker gave them; lists and arrays of one length."""
+    """Records of one partition in offset order, as the broker gave them; lists and arrays of one length.
+
+    ``follows`` is the position behind the batch before it, so that a batch that went missing on its way is noticed; None where nobody looks.
+    """
 
     partition: int
     values: list[bytes]
     keys: list[bytes | None]
     offsets: IntArray
     broker_ms: IntArray
+    follows: int | None = None
 
     def __len__(self) -> int:
         return len(self.values)
