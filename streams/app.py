@@ -156,8 +156,11 @@ class Source(Service):  # type: ignore[misc]
 async def windows(stream: Any) -> None:
     """Batches to windows, one after another: order is what stream time is made of."""
     async for partition, raw in stream:
+        worker = _running.get("worker")
+        if worker is None:  # it makes its last cut: what is left is read again by whoever comes next
+            return
         try:
-            await _running["worker"].process(partition, raw)
+            await worker.process(partition, raw)
         except Exception as error:  # noqa: BLE001
             await fatal(error)
             return
@@ -180,8 +183,11 @@ async def slow_verdicts(stream: Any) -> None:
 
 
 async def _judge(partition: Partition, closed: ClosedWindow) -> None:
+    worker = _running.get("worker")
+    if worker is None:  # it makes its last cut: the window stays in the checkpoint, without a verdict
+        return
     try:
-        await _running["worker"].verdicts.verdict(partition, closed)
+        await worker.verdicts.verdict(partition, closed)
     except Exception as error:  # noqa: BLE001
         await fatal(error)
 

@@ -25,7 +25,7 @@ PROBABILITY = "p:"
 class RawBatch:
     """Records of one partition in offset order, as the broker gave them; lists and arrays of one length.
 
-    ``follows`` is the position behind the batch before it, so that a batch that went missing on its way is noticed; None where nobody looks.
+    ``follows`` is the position behind the batch before it, so that a batch that goes missing is noticed; None: nobody looks.
     """
 
     partition: int
