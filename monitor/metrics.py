@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import errno
 import threading
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
-from wsgiref.simple_server import WSGIServer
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Summary, disable_created_metrics, start_http_server
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Summary, disable_created_metrics
 
-from config.errors import ServiceUnavailable
 from monitor.metric_families import COLUMN, STREAM, ClientStatistics, Closed, Stream, WindowGauges
 from monitor.metric_performance import classes_of
 from monitor.metric_quality import columns_of
@@ -85,7 +81,7 @@ class Metrics:
         self._dead_letters = counter("tidemark_dead_letters_total", "Records that could not be used", ("reason",))
         self._lost_offsets = counter("tidemark_lost_offsets_total", "Offsets that retention removed unread", ("partition",))
         self._rebalances = counter("tidemark_rebalances_total", "Changes of this worker's partitions", ())
-        self._fallbacks = counter("tidemark_decode_fallbacks_total", "Batches decoded record by record", ())
+        self._fallbacks = counter("tidemark_decode_fallbacks_total", "Batches with records that could not be decoded", ())
         self._reports = counter("tidemark_reports_total", "HTML reports by outcome: made, failed, dropped", ("outcome",))
         self._batch_records = Summary("tidemark_batch_records", "Records per batch", registry=registry)
         self._decode = seconds("tidemark_batch_decode_seconds", "Decoding one batch")
@@ -289,38 +285,3 @@ class Metrics:
     def report(self, outcome: str) -> None:
         """A report was ``made``, ``failed`` (a short page stands in for it) or ``dropped`` (too many were waiting)."""
         self._reports.labels(outcome).inc()
-
-
-@dataclass(frozen=True, slots=True)
-class MetricsServer:
-    """A running /metrics server. ``port`` is the one it listens on."""
-
-    server: WSGIServer
-    thread: threading.Thread
-
-    @property
-    def port(self) -> int:
-        return int(self.server.server_port)
-
-    def close(self) -> None:
-        """Stop answering and free the port."""
-        self.server.shutdown()
-        self.server.server_close()
-        self.thread.join()
-
-
-def serve(metrics_registry: CollectorRegistry, bind: str, port: int) -> MetricsServer:
-    """Serve a registry at ``http://bind:port/metrics`` from a daemon thread; port 0 takes a free one.
-
-    Raises:
-        ServiceUnavailable: the address cannot be listened on; names port and setting.
-    """
-    try:
-        return MetricsServer(*start_http_server(port, bind, metrics_registry))
-    except OSError as error:
-        taken = error.errno == errno.EADDRINUSE
-        why = "is taken by another process" if taken else f"cannot be listened on ({error.strerror or error})"
-        raise ServiceUnavailable(
-            f"port {port} on {bind} for the worker's metrics {why}",
-            "stop that process, or set TIDEMARK_WORKER_METRICS_PORT to a free port (and TIDEMARK_BIND to an address of this machine)",
-        ) from error

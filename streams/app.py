@@ -17,7 +17,7 @@ from prometheus_client import REGISTRY
 
 from config.errors import TidemarkError
 from config.settings import settings
-from monitor.metrics import serve
+from monitor.metrics_server import serve
 from streams.allocator import limit_arenas
 from streams.channel import KeptChannel
 from streams.judge import ClosedWindow, process_judge

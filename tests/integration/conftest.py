@@ -8,7 +8,8 @@ from collections.abc import Iterator
 import pytest
 from prometheus_client import CollectorRegistry, ProcessCollector
 
-from monitor.metrics import Metrics, serve
+from monitor.metrics import Metrics
+from monitor.metrics_server import serve
 from monitor.watch.state import JUDGED_AT
 from tests.support.alerting import until
 from tests.support.dashboards import feed

@@ -12,7 +12,8 @@ from prometheus_client import CollectorRegistry
 from config.settings import Settings
 from config.spec import ModelSpec
 from monitor.evaluate import evaluate
-from monitor.metrics import Metrics, MetricsServer, serve
+from monitor.metrics import Metrics
+from monitor.metrics_server import MetricsServer, serve
 from monitor.reference import load_reference
 from monitor.reports import ReportProcess
 from monitor.window import WindowData

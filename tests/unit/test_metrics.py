@@ -10,7 +10,8 @@ from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 
 from config.errors import ServiceUnavailable
-from monitor.metrics import Metrics, serve
+from monitor.metrics import Metrics
+from monitor.metrics_server import serve
 from tests.support.results import HOSTILE, judged_column, window_result
 
 STREAM = 'model="m",run_kind="live"'

@@ -16,7 +16,8 @@ from rich.console import Console
 
 from config.errors import ServiceUnavailable
 from monitor.cli import commands
-from monitor.metrics import Metrics, serve
+from monitor.metrics import Metrics
+from monitor.metrics_server import serve
 from monitor.watch.prometheus import PrometheusReader
 from monitor.watch.source import FirstThatAnswers
 from monitor.watch.state import stream_states
