@@ -33,8 +33,15 @@ logs: $(STAMP)  ## the last lines of every log (ARGS="worker -f" follows one)
 replay: $(STAMP)  ## replay the flights of 2013 again, as a new run (ARGS="--speed max")
 	@$(BIN)/tidemark run replay flights $(or $(ARGS),--speed 7d/5s)
 
+# The unit tests keep one processor busy while the integration tests wait for real parts; their output comes last.
 test: $(STAMP)  ## unit and integration tests against the real broker (ARGS="-k name")
+ifdef ARGS
 	@$(BIN)/pytest -m "not drill" $(ARGS)
+else
+	@mkdir -p var; nice -n 10 $(BIN)/pytest -q tests/unit tests/model > var/unit-tests.log 2>&1 & unit=$$!; status=0; \
+		$(BIN)/pytest -m "not drill" tests/integration || status=$$?; \
+		echo "the unit tests:"; wait $$unit || status=$$?; cat var/unit-tests.log; exit $$status
+endif
 
 drill: $(STAMP)  ## tests that kill real processes for minutes
 	@$(BIN)/pytest -m drill --timeout 1800 $(ARGS)
