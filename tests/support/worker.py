@@ -143,7 +143,7 @@ class World:
     def metrics(self) -> dict[str, float]:
         """The worker's samples as ``name{label="value",…}`` with sorted labels."""
         try:
-            text = requests.get(f"http://127.0.0.1:{self.settings.worker_metrics_port}/metrics", timeout=5).text
+            text = requests.get(f"http://127.0.0.1:{self.settings.worker_metrics_port}/metrics", timeout=30).text
         except requests.ConnectionError:  # it does not listen yet
             return {}
         samples = [s for family in text_string_to_metric_families(text) for s in family.samples]
