@@ -80,15 +80,15 @@ def test_every_name_that_is_read_is_exposed(registry: CollectorRegistry, metrics
     """The reader asks Prometheus for no metric that the worker doesn't have."""
     metrics.observe_result(window_result(judged_column("a", 0.5)), 1.0, 0.1)
     metrics.set_stream_time("m", "live", 1.0)
-    metrics.set_lag(0, 1, 1)
+    metrics.set_lag(0, 1, 1, 0.0)
     assert set(NAMES) <= {s.name for s in scrape(registry)}
 
 
 def test_lag_is_the_sum_over_partitions(registry: CollectorRegistry, metrics: Metrics) -> None:
     """Lag adds up over partitions; with none read it is unknown, not 0."""
     assert lag(scrape(registry)) == (None, 0)
-    metrics.set_lag(0, 10, 12)
-    metrics.set_lag(1, 5, 5)
+    metrics.set_lag(0, 10, 12, 0.0)
+    metrics.set_lag(1, 5, 5, 0.0)
     assert lag(scrape(registry)) == (15.0, 2)
 
 
