@@ -190,6 +190,7 @@ def test_a_taken_port_stops_up_before_anything_starts(installed: Installation) -
     """The message names port, setting and process; the exit code is 2 and no process has been started."""
     installed.run("down")
     with socket.socket() as server:
+        server.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # connections of the one before it may linger
         server.bind(("127.0.0.1", installed.settings.alertmanager_port))
         server.listen()
         done = installed.run("up", *ONLY)
