@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import shutil
 import subprocess
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from config.errors import TidemarkError
@@ -39,16 +42,28 @@ def _update_lists() -> None:
         run(["apt-get", "update", "-q"], "reading the package lists", "check the network and /etc/apt/sources.list")
 
 
+@contextmanager
+def _locked(file: Path) -> Iterator[None]:
+    """Alone among the processes that ask for the same file."""
+    with file.open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
 def _apt(arguments: list[str], doing: str, remedy: str, cwd: Path | None = None) -> None:
-    """Run apt-get; when it fails, its lists may name a version that is gone: read them again and try once more."""
-    _update_lists()
-    try:
-        run(["apt-get", *arguments], doing, remedy, cwd)
-    except TidemarkError:
-        if not can_install():
-            raise
-        run(["apt-get", "update", "-q"], "reading the package lists", remedy)
-        run(["apt-get", *arguments], doing, remedy, cwd)
+    """Run apt-get; when it fails, its lists may name a version that is gone: read them again and try once more.
+
+    One at a time: a second apt-get that needs the lists would fail at once instead of waiting.
+    """
+    with _locked(Path(tempfile.gettempdir()) / f"tidemark-apt-{os.geteuid()}.lock"):
+        _update_lists()
+        try:
+            run(["apt-get", *arguments], doing, remedy, cwd)
+        except TidemarkError:
+            if not can_install():
+                raise
+            run(["apt-get", "update", "-q"], "reading the package lists", remedy)
+            run(["apt-get", *arguments], doing, remedy, cwd)
 
 
 def install(packages: list[str]) -> None:
@@ -58,7 +73,8 @@ def install(packages: list[str]) -> None:
 
 
 def unpack(package: str, into: Path) -> None:
-    """Download a package with its distribution's keys and unpack its files into ``into``; nothing is installed.
+    """Download a package with its distribution's keys and unpack its files into ``into``, once however many processes ask; nothing is
+    installed.
 
     Raises:
         TidemarkError: apt-get or dpkg-deb is missing or failed.
@@ -69,6 +85,12 @@ def unpack(package: str, into: Path) -> None:
             f"install {package} yourself so that it is on PATH, or use Docker: install it and run `make up` again",
         )
     into.parent.mkdir(parents=True, exist_ok=True)
+    with _locked(into.with_name(f".{package}.lock")):
+        if not into.is_dir():  # by another process, while this one waited
+            _unpack(package, into)
+
+
+def _unpack(package: str, into: Path) -> None:
     with tempfile.TemporaryDirectory(dir=into.parent, prefix=f".{package}-") as name:
         part = Path(name)
         part.chmod(0o755)
