@@ -9,18 +9,11 @@ import numpy.typing as npt
 import polars as pl
 
 from config.spec import AvroType, Column, Kind
+from schemas.dtypes import DTYPES
 
 Numbers = npt.NDArray[np.float64] | npt.NDArray[np.int64]
 Category = str | bool | int | float
 Counts = dict[Category, int]
-
-DTYPES: dict[AvroType, pl.DataType] = {
-    "double": pl.Float64(),
-    "long": pl.Int64(),
-    "boolean": pl.Boolean(),
-    "string": pl.String(),
-    "doubles": pl.List(pl.Float64()),
-}
 
 
 class ValueMisfit(Exception):

@@ -9,7 +9,8 @@ import polars as pl
 from config.errors import UsageError
 from config.settings import Settings
 from config.spec import ModelSpec
-from producers.replay.source import DTYPES, Rows
+from producers.replay.source import Rows
+from schemas.dtypes import DTYPES
 
 CHUNK = 50_000  # rows a call: bounds what the model's own encoding takes
 FROM_DATA = "from-data"

@@ -12,17 +12,11 @@ import polars as pl
 
 from config.errors import UsageError
 from config.settings import Settings
-from config.spec import AvroType, ModelSpec
+from config.spec import ModelSpec
 from producers.replay.options import ReplayOptions, to_ms
+from schemas.dtypes import DTYPES
 
 EVENT_TIME = "event_time"
-DTYPES: dict[AvroType, pl.DataType] = {
-    "double": pl.Float64(),
-    "long": pl.Int64(),
-    "boolean": pl.Boolean(),
-    "string": pl.String(),
-    "doubles": pl.List(pl.Float64()),
-}
 Millis = npt.NDArray[np.int64]
 
 

@@ -9,16 +9,9 @@ from typing import Any
 import polars as pl
 
 from config.spec import ModelSpec
+from schemas.dtypes import DTYPES
 from streams.windows.batch import FEATURE, ID, PREDICTION, PROBABILITY, TARGET, VERSION
 from streams.windows.grid import Grid
-
-_DTYPES: dict[str, Any] = {
-    "double": pl.Float64(),
-    "long": pl.Int64(),
-    "boolean": pl.Boolean(),
-    "string": pl.String(),
-    "doubles": pl.List(pl.Float64()),
-}
 
 
 @dataclass(frozen=True)
@@ -36,10 +29,10 @@ class Binding:
     @cached_property
     def dtypes(self) -> dict[str, Any]:
         """The polars type of each column that a window of this spec keeps."""
-        features = {FEATURE + name: _DTYPES[column.type] for name, column in self.spec.features.items()}
-        target = {TARGET: _DTYPES[self.spec.target.type]} if self.spec.target else {}
+        features = {FEATURE + name: DTYPES[column.type] for name, column in self.spec.features.items()}
+        target = {TARGET: DTYPES[self.spec.target.type]} if self.spec.target else {}
         classes = {PROBABILITY + label: pl.Float64() for label in self.spec.probabilities}
-        return {ID: pl.String(), VERSION: pl.String(), PREDICTION: _DTYPES[self.spec.prediction.type], **target, **classes, **features}
+        return {ID: pl.String(), VERSION: pl.String(), PREDICTION: DTYPES[self.spec.prediction.type], **target, **classes, **features}
 
     def conform(self, frame: pl.DataFrame) -> pl.DataFrame:
         """The columns that the spec knows, in its types, so that rows of older and newer schemas go together.
