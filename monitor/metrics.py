@@ -81,7 +81,6 @@ class Metrics:
         self._dead_letters = counter("tidemark_dead_letters_total", "Records that could not be used", ("reason",))
         self._lost_offsets = counter("tidemark_lost_offsets_total", "Offsets that retention removed unread", ("partition",))
         self._rebalances = counter("tidemark_rebalances_total", "Changes of this worker's partitions", ())
-        self._fallbacks = counter("tidemark_decode_fallbacks_total", "Batches with records that could not be decoded", ())
         self._reports = counter("tidemark_reports_total", "HTML reports by outcome: made, failed, dropped", ("outcome",))
         self._batch_records = Summary("tidemark_batch_records", "Records per batch", registry=registry)
         self._decode = seconds("tidemark_batch_decode_seconds", "Decoding one batch")
@@ -277,10 +276,6 @@ class Metrics:
     def client_statistics(self, statistics: Mapping[str, Any]) -> None:
         """The statistics of a Kafka client, as ``stats_cb`` gives them (parsed JSON); the client's type is its label."""
         self._client.put(statistics)
-
-    def decode_fallbacks(self, n: int) -> None:
-        """So many batches were decoded record by record."""
-        self._fallbacks.inc(n)
 
     def report(self, outcome: str) -> None:
         """A report was ``made``, ``failed`` (a short page stands in for it) or ``dropped`` (too many were waiting)."""

@@ -54,9 +54,7 @@ class Worker:
         self.settings = settings
         self.metrics = Metrics(registry)
         self.judge = judge
-        self.decoder = Decoder(
-            FileSchemaStore(settings.under_home("schemas")), settings.max_record_bytes, lambda _: self.metrics.decode_fallbacks(1)
-        )
+        self.decoder = Decoder(FileSchemaStore(settings.under_home("schemas")), settings.max_record_bytes)
         self.core = WindowCore(self.judge.catalogue, settings.partitions, int(settings.future_tolerance * 1000), settings.max_open_runs)
         self.source = Source(settings, self._on_assigned, self._on_revoked, self._on_statistics)
         self.slot = WorkerSlot(settings)

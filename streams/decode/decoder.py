@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import numpy as np
 import polars as pl
 
@@ -22,12 +20,11 @@ _CONTROL_FIELDS = {"kind", "model", "run", "token", "span_start", "span_end"}
 
 
 class Decoder:
-    """Decodes batches. ``on_refused`` is told, once a batch and schema, how many records are no whole ones of their schema."""
+    """Decodes batches."""
 
-    def __init__(self, store: SchemaStore, max_record_bytes: int, on_refused: Callable[[int], None] = lambda n: None) -> None:
+    def __init__(self, store: SchemaStore, max_record_bytes: int) -> None:
         self.store = store
         self.max_record_bytes = max_record_bytes
-        self.on_refused = on_refused
         self._layouts: dict[bytes, EventLayout] = {}
 
     def decode(self, raw: RawBatch) -> DecodedBatch:
@@ -69,9 +66,7 @@ class Decoder:
         skip = len(layout.writer.header)
         frame, whole = read_columns(layout, buffer, buffer.starts[places] + skip, buffer.ends[places])
         if frame.height < len(places):
-            bad = places[~whole].tolist()
-            self.on_refused(len(bad))
-            for place in bad:
+            for place in places[~whole].tolist():
                 reason = fault(layout.scalars, batch.raw.values[place][skip:])
                 batch.invalid.append((place, InvalidEvent("undecodable", f"not a record of its schema: {reason}")))
             places = places[whole]

@@ -179,7 +179,6 @@ def test_the_pipeline_is_exposed(registry: CollectorRegistry, metrics: Metrics) 
     metrics.data_loss(1, 7)
     metrics.rebalance()
     metrics.restore(0.5)
-    metrics.decode_fallbacks(1)
     metrics.report("made")
     wanted = {
         f"tidemark_late_records_total{{{STREAM}}} 2.0",
@@ -196,7 +195,6 @@ def test_the_pipeline_is_exposed(registry: CollectorRegistry, metrics: Metrics) 
         'tidemark_lost_offsets_total{partition="1"} 7.0',
         "tidemark_rebalances_total 1.0",
         "tidemark_restore_seconds_sum 0.5",
-        "tidemark_decode_fallbacks_total 1.0",
         'tidemark_reports_total{outcome="made"} 1.0',
     }
     found = set(lines(registry, "tidemark_"))
