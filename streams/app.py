@@ -125,12 +125,15 @@ class Source(Service):  # type: ignore[misc]
     @Service.timer(1.0)  # type: ignore[untyped-decorator]
     async def watch_progress(self) -> None:
         """Show the lag, and end the worker when it makes no progress. Waits for none of the threads that may hang."""
+        limit_s = settings().stall_timeout
         try:
-            lag = await self.worker.run_in("aux", self.worker.show_lag)
+            lag = self.worker.show_lag()
             if not lag:
                 self.worker.progress_s = time.monotonic()  # waiting for records is no stall, however long it takes
-            elif time.monotonic() - self.worker.progress_s > settings().stall_timeout:
-                raise TidemarkError(f"lag of {lag} records and no progress for {settings().stall_timeout:.0f} s", "see the log above")
+            elif time.monotonic() - self.worker.progress_s > limit_s:
+                raise TidemarkError(f"lag of {lag} records and no progress for {limit_s:.0f} s", "see the log above")
+            if time.monotonic() - self.worker.source.polled_s > limit_s:  # without it no lag is seen either
+                raise TidemarkError(f"the consumer has not been polled for {limit_s:.0f} s", "see the log above")
         except Exception as error:  # noqa: BLE001
             await fatal(error)
 

@@ -23,8 +23,8 @@ ENDS_EVERY_S = 0.5
 class Source:
     """The consumer with its partitions. Nothing of an assigned one is read until it is restored; restoring happens elsewhere.
 
-    ``group_metadata`` vouches for this member in transactions; it is that of the last poll. ``transaction_lock`` is held while a
-    transaction is written: giving partitions away waits for it, so that a cut is whole or not at all.
+    ``group_metadata`` vouches for this member in transactions; it is that of the last poll, which ended at ``polled_s`` (monotonic).
+    ``transaction_lock`` is held while a transaction is written: giving partitions away waits for it, so that a cut is whole or not at all.
     """
 
     def __init__(
@@ -43,6 +43,7 @@ class Source:
         self._held = False
         self._ends_s = 0.0
         self.group_metadata: Any = None
+        self.polled_s = time.monotonic()
         self.consumer = Consumer(
             {
                 "bootstrap.servers": settings.brokers,
@@ -137,6 +138,7 @@ class Source:
         """
         messages = self.consumer.consume(most, timeout_s)
         self.group_metadata = self.consumer.consumer_group_metadata()
+        self.polled_s = time.monotonic()
         if (now_s := time.monotonic()) - self._ends_s >= ENDS_EVERY_S:
             self._ends_s = now_s
             for partition in self.partitions.values():
@@ -162,7 +164,7 @@ class Source:
 
     def _assign(self, consumer: Consumer, assigned: list[TopicPartition]) -> None:
         # Ours as the group sees it; the consumer itself gets each partition with its position, once the state is restored. Another position
-        # first and a seek later would not do: a seek before the fetching has begun is refused, and nobody is told.
+        # first and a seek later would not do: librdkafka's seek is for partitions that are being fetched, and tells nobody when it fails.
         consumer.incremental_assign([])
         for p in assigned:
             self._fresh(p.partition)

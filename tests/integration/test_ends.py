@@ -16,6 +16,7 @@ from streams.topics import admin
 from tests.support.broker import Broker
 from tests.support.drills import command, exit_time_s, last_log, start_with_fault, wait_for_progress
 from tests.support.load import START_MS, Load, Progress, check_answer, make_world
+from tests.support.waiting import wait_for
 from tests.support.worker import World, event
 
 logger = logging.getLogger(__name__)
@@ -98,10 +99,7 @@ def test_an_unhandled_error_ends_the_worker(world: World, where: str) -> None:
     if where == "commands":
         world.wait_for(lambda: sum(Progress(world).committed()) > 0, why="progress before the command")
         command(world, "reload")
-    deadline = time.monotonic() + 60
-    while f"FAULT fails in {where}" not in last_log(world):
-        assert time.monotonic() < deadline, world.logs()
-        time.sleep(0.05)
+    wait_for(lambda: f"FAULT fails in {where}" in last_log(world), f"the fault in {where}", 60)
     ended_with_error(world, process, f"an error in {where}")
     assert f"RuntimeError: a fault in {where}" in last_log(world)
 
@@ -114,6 +112,16 @@ def test_a_hung_thread_ends_the_worker(world: World) -> None:
     world.wait_for(lambda: "FAULT the first batch" in last_log(world), why="the batch that hangs")
     ended_with_error(world, process, "a hung thread (limit 3 s)")
     assert "no progress for 3 s" in last_log(world)
+
+
+@pytest.mark.drill
+def test_a_hung_source_ends_the_worker(world: World) -> None:
+    """A consumer that is polled no more sees no lag either: the watchdog ends the process all the same."""
+    send_some(world)
+    process = start_with_fault(world, "hung_source", "", stall_timeout=3)
+    world.wait_for(lambda: "FAULT the source hangs" in last_log(world), why="the poll that hangs")
+    ended_with_error(world, process, "a hung source (limit 3 s)")
+    assert "the consumer has not been polled for 3 s" in last_log(world)
 
 
 @pytest.mark.drill

@@ -100,9 +100,24 @@ def slow_first_batch(delay_s: float) -> None:
     patch(Worker, "_ingest", ingest)
 
 
+def hung_source() -> None:
+    """The thread that polls the consumer never comes back from its first batch with records."""
+    real = Source._consume
+
+    def consume(self: Source, *arguments: Any) -> Any:
+        found = real(self, *arguments)
+        if found:
+            say("the source hangs")
+            threading.Event().wait()
+        return found
+
+    patch(Source, "_consume", consume)
+
+
 def fail(where: str) -> None:
     """A plain Python error, no TidemarkError: in the service's polling, an agent's processing, a verdict, a restore or a command."""
     from streams.judge import Judge
+    from streams.verdicts import Verdicts
     from streams.worker import Worker
 
     def boom(*_: Any) -> Any:
@@ -121,7 +136,7 @@ def fail(where: str) -> None:
     owner, name = {
         "service": (Source, "_batch"),
         "agent": (Worker, "_ingest"),
-        "verdict": (Worker, "verdict"),
+        "verdict": (Verdicts, "_verdict"),
         "restore": (Restorer, "restore"),
         "commit": (Transactions, "_write"),
     }[where]
@@ -133,6 +148,7 @@ FAULTS: dict[str, Callable[[str], None]] = {
     "slow_restore": lambda v: slow_restore(float(v)),
     "slow_verdict": lambda v: slow_verdict(float(v)),
     "slow_first_batch": lambda v: slow_first_batch(float(v)),
+    "hung_source": lambda _: hung_source(),
     "fail": fail,
 }
 
