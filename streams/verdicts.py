@@ -10,6 +10,8 @@ from typing import Any
 
 from config.errors import TidemarkError
 from monitor.reports import ReportProcess
+from monitor.window import WindowData
+from schemas.result import WindowResult
 from streams.judge import ClosedWindow, Judge
 from streams.partition import Partition
 
@@ -43,27 +45,29 @@ class Verdicts:
         await self.on_closed(partition, closed)
 
     async def verdict(self, partition: Partition, closed: ClosedWindow) -> None:
-        """Judge a closed window; its result waits for the next cut."""
+        """Judge a closed window; its result waits for the next cut, and the window goes to those who keep it."""
         try:
-            if partition.valid:
-                await self._verdict(partition, closed)
+            judged = await self._verdict(partition, closed) if partition.valid else None
         finally:
             if not self.judge.slow(closed):
                 self._unjudged -= 1
                 if not self._unjudged:
                     self._all_judged.set()
+        if judged is not None:  # off the loop: it writes the first page of a report
+            data, result = judged
+            binding = self.judge.catalogue[result.spec_digest]
+            await self._run_in("aux", self.reports.closed, data, binding.spec, self.judge.reference_path(binding), result)
 
-    async def _verdict(self, partition: Partition, closed: ClosedWindow) -> None:
+    async def _verdict(self, partition: Partition, closed: ClosedWindow) -> tuple[WindowData, WindowResult] | None:
         began = time.perf_counter()
         thread = "slow" if self.judge.slow(closed) else "judge"
         data, result = await self._run_in(thread, self.judge.judge, closed, partition.number)
         if not partition.valid:  # revoked or reset meanwhile: whoever restores it judges again
-            return
+            return None
         partition.results[closed.window.id] = result
         partition.evaluation_s[closed.window.id] = time.perf_counter() - began
-        binding = self.judge.catalogue[result.spec_digest]
-        self.reports.closed(data, binding.spec, self.judge.reference_path(binding), result)
         self.wake.set()
+        return data, result
 
     async def others_judged(self, timeout_s: float) -> None:
         """Wait until no closed window is without its verdict, at most ``timeout_s``: windows that close together go into one cut."""
