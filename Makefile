@@ -8,8 +8,6 @@ STAMP := .venv/.installed
 COMPOSE := $(BIN)/docker-compose --file compose/docker-compose.yml
 # In a folder of its own: `uv pip sync` removes whatever the lock does not name, itself included.
 UV := .venv/uv/bin/uv
-# A benchmark is a module with a main part; NAME_peers is the other side of NAME, started by it.
-BENCHES = $(filter-out %_peers,$(basename $(notdir $(shell grep -l __main__ benchmarks/*.py))))
 MAKEFLAGS += --no-print-directory
 
 .DEFAULT_GOAL := help
@@ -55,8 +53,8 @@ lint: $(STAMP)  ## ruff, mypy, hadolint, and Compose's own check of its files
 	@for profile in replay registry '*'; do $(COMPOSE) --profile "$$profile" config --quiet; done
 	@TIDEMARK_BOOTSTRAP_SERVERS=broker.example:9092 $(COMPOSE) --file compose/docker/own-broker.yml --profile '*' config --quiet
 
-bench: $(STAMP)  ## every benchmark; `make bench-NAME` runs one of decode, drift, emit, ingest
-	@for name in decode drift emit ingest; do $(BIN)/python -m benchmarks.$$name; done
+bench: $(STAMP)  ## every benchmark; `make bench-NAME` runs one of decode, drift, emit, ingest, latency
+	@for name in decode drift emit ingest latency; do $(BIN)/python -m benchmarks.$$name; done
 
 bench-%: $(STAMP)
 	@$(BIN)/python -m benchmarks.$* $(ARGS)
@@ -66,6 +64,8 @@ lock: $(UV)  ## resolve pyproject.toml anew into requirements.lock
 		--custom-compile-command "make lock" --all-extras pyproject.toml -o requirements.lock --quiet $(ARGS)
 	@$(UV) pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links \
 		--custom-compile-command "make lock" compose/docker/build.in -o compose/docker/build.lock --quiet $(ARGS)
+	@$(UV) pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links \
+		--custom-compile-command "make lock" benchmarks/quix/requirements.in -o benchmarks/quix/requirements.txt --quiet $(ARGS)
 
 clean: down  ## stop everything, remove .venv and var
 	@rm -rf .venv var
