@@ -24,9 +24,9 @@ def _nullable(avro_type: AvroType, true_name: str | None = None) -> dict[str, An
 def event_schema(spec: ModelSpec) -> Schema:
     """The Avro schema of a model's prediction event.
 
-    ``event_id`` is the first field: a record's id can be read from its own bytes, which is how the columnar decoder proves that records
-    are aligned. Features are nullable, in the spec's order; ``doc`` keeps a name that Avro forbids. ``probabilities`` is there only where
-    the spec has classes: a nullable double a class, named by its label.
+    ``event_id`` is the first field, so that a record's id can be read from its own bytes whatever follows. Features are nullable, in the
+    spec's order; ``doc`` keeps a name that Avro forbids. ``probabilities`` is there only where the spec has classes: a nullable double a
+    class, named by its label.
     """
     features = [{"name": mangle(name), **_nullable(column.type, name)} for name, column in spec.features.items()]
     target = spec.target.type if spec.target else "double"

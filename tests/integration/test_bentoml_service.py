@@ -30,6 +30,7 @@ from tests.support.dashboards import SERVICE as SERVICE_DASHBOARD
 from tests.support.dashboards import expressions, filled
 from tests.support.ports import free_ports
 from tests.support.scraped import Scraped, configuration, running_prometheus
+from tests.support.waiting import wait_for
 from tests.unit.test_emitter_encoding import decode
 
 pytestmark = pytest.mark.integration
@@ -51,14 +52,15 @@ class Service:
 
     def wait_ready(self) -> Service:
         """Until it answers."""
-        deadline = time.monotonic() + 90
-        while self.process.poll() is None and time.monotonic() < deadline:
-            try:
-                if requests.get(f"{self.address}/readyz", timeout=2).ok:
-                    return self
-            except (requests.ConnectionError, requests.Timeout):  # the socket is open before the worker answers
-                time.sleep(0.1)
-        raise AssertionError(self._log.read_text()[-4000:])
+        wait_for(lambda: self.process.poll() is not None or self._answers(), "the service answers", 90)
+        assert self.process.poll() is None, self._log.read_text()[-4000:]
+        return self
+
+    def _answers(self) -> bool:
+        try:
+            return requests.get(f"{self.address}/readyz", timeout=2).ok
+        except (requests.ConnectionError, requests.Timeout):  # the socket is open before the worker answers
+            return False
 
     def stop(self) -> None:
         """As Ctrl-C or a supervisor ends it."""
@@ -190,10 +192,11 @@ def test_emitter_counts_stand_in_bentoml_metrics(service: Service) -> None:
     """BentoML's own ``/metrics`` goes on and has the emitter's counters, equal to those of the flush."""
     service.predict()
     counters = service.flush()
-    deadline = time.monotonic() + 10
-    while (values := metrics(service))["tidemark_emitter_delivered_total"] != counters["delivered"] and time.monotonic() < deadline:
-        time.sleep(0.05)  # the scrape may come before the thread's round has ended
-    assert values["tidemark_emitter_delivered_total"] == counters["delivered"] > 0
+    delivered = "tidemark_emitter_delivered_total"  # a scrape may come before the thread's round has ended
+    values = wait_for(
+        lambda: v if (v := metrics(service))[delivered] == counters["delivered"] else None, "the delivered events are counted", 10
+    )
+    assert values[delivered] > 0
     assert values["tidemark_emitter_emitted_total"] == counters["emitted"]
     assert values["bentoml_service_request_total"] > 0
 

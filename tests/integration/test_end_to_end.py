@@ -7,9 +7,8 @@ import os
 import re
 import subprocess
 import sys
-import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,6 +20,7 @@ import requests
 from config.settings import ROOT, Settings
 from schemas.result import WindowResult
 from tests.support.ports import free_ports
+from tests.support.waiting import wait_for
 from tests.support.worker import Reader
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(600)]
@@ -73,15 +73,6 @@ class Stack:
         return found
 
 
-def until(what: Callable[[], Any], timeout_s: float, why: str) -> Any:
-    """The first truthy answer of a condition."""
-    deadline = time.monotonic() + timeout_s
-    while not (answer := what()):
-        assert time.monotonic() < deadline, f"{why} did not come about in {timeout_s:.0f} s"
-        time.sleep(0.2)  # between two looks at a condition
-    return answer
-
-
 @pytest.fixture(scope="module")
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     home = tmp_path_factory.mktemp("stack")
@@ -121,14 +112,14 @@ def test_drift_reaches_slack_with_a_report(stack: Stack) -> None:
     replay = stack.tidemark("replay", "flights", "--from", "2013-05-20", "--to", "2013-07-08", "--speed", "max")
     assert replay.returncode == 0, replay.stdout + replay.stderr
     share = 'tidemark_window_drift_share{model="flights",run_kind="replay"}'
-    until(lambda: [s for s in stack.query(share) if float(s["value"][1]) >= 0.25], 60, "the series in Prometheus")
-    until(lambda: stack.query('ALERTS{alertname="TidemarkDatasetDrift",alertstate="firing"}'), 90, "the alert")
-    page = until(lambda: "Data drift in flights" in (text := stack.inbox()) and text, 90, "the message in the inbox")
+    wait_for(lambda: [s for s in stack.query(share) if float(s["value"][1]) >= 0.25], "the series in Prometheus", 60)
+    wait_for(lambda: stack.query('ALERTS{alertname="TidemarkDatasetDrift",alertstate="firing"}'), "the alert", 90)
+    page = wait_for(lambda: "Data drift in flights" in (text := stack.inbox()) and text, "the message in the inbox", 90)
     assert "dest" in page
     assert "dep_delay" in page
     link = re.search(rf"{re.escape(stack.settings.public_url)}/reports/flights/replay/window/\d+", page)
     assert link is not None
-    report = until(lambda: (r := requests.get(link[0], timeout=10)).ok and r, 120, "the report")
+    report = wait_for(lambda: (r := requests.get(link[0], timeout=10)).ok and r, "the report", 120)
     assert "dest" in report.text
     assert "dep_delay" in report.text
 
@@ -139,8 +130,8 @@ def test_the_year_is_judged_as_it_was(stack: Stack) -> None:
     try:
         replay = stack.tidemark("replay", "flights", "--speed", "max")
         assert replay.returncode == 0, replay.stdout + replay.stderr
-        run = until(
-            lambda: next((r for r, n in Counter(r.run for r in reader.results()).items() if n >= 53), ""), 90, "53 windows of a run"
+        run = wait_for(
+            lambda: next((r for r, n in Counter(r.run for r in reader.results()).items() if n >= 53), ""), "53 windows of a run", 90
         )
         found = weeks([r for r in reader.results() if r.run == run])
     finally:
@@ -163,7 +154,7 @@ def test_a_prediction_by_http_becomes_an_event(stack: Stack) -> None:
         answer = requests.post(f"{address}/predict", json={"rows": [row]}, headers={"X-Tidemark-Event-Ids": "by-http-1"}, timeout=30)
         assert answer.ok, answer.text
         assert len(answer.json()) == 1
-        until(lambda: any(b"by-http-1" in (m.value() or b"") for m in reader.poll()), 60, "the event on the topic")
+        wait_for(lambda: any(b"by-http-1" in (m.value() or b"") for m in reader.poll()), "the event on the topic", 60)
     finally:
         reader.close()
 

@@ -6,7 +6,6 @@ import os
 import re
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
@@ -17,21 +16,23 @@ from compose.native import monitoring
 from config.settings import ROOT, Settings
 from tests.support.broker import _die_with_parent
 from tests.support.ports import free_ports
+from tests.support.waiting import wait_for
 
 T = TypeVar("T")
 
 
 def until(probe: Callable[[], T], what: str, timeout_s: float) -> T:
     """The first true value of a probe; a server that is not there yet counts as false."""
-    deadline = time.monotonic() + timeout_s
-    while True:
+
+    def answer() -> T | None:
         try:
-            if found := probe():
-                return found
+            return probe()
         except requests.ConnectionError:
-            pass
-        assert time.monotonic() < deadline, f"{what}: not within {timeout_s:g} s"
-        time.sleep(0.1)
+            return None
+
+    found = wait_for(answer, what, timeout_s)
+    assert found is not None
+    return found
 
 
 def fetch_programs() -> Settings:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -22,6 +21,7 @@ from monitor.reports.paths import newest_of_window, summaries
 from monitor.window import WindowData
 from schemas.result import WindowResult
 from tests.support.results import HOSTILE, judged_column, window_result
+from tests.support.waiting import wait_for
 
 NAME = HOSTILE.replace("\n", " ")
 SPEC = {
@@ -57,14 +57,6 @@ def case(tmp_path: Path) -> Case:
     return window, spec, reference, evaluate(window, spec, load_reference(spec, reference))
 
 
-def until(condition: Callable[[], bool], timeout_s: float = 120) -> None:
-    """Wait for a condition."""
-    deadline = time.monotonic() + timeout_s
-    while not condition():
-        assert time.monotonic() < deadline, "waited too long"
-        time.sleep(0.02)
-
-
 def test_a_report_is_there_at_once_and_then_in_full(case: Case, tmp_path: Path) -> None:
     """submit returns with a page in place; Evidently's page follows, without the all-null column and with nothing run from names."""
     outcomes: list[str] = []
@@ -76,7 +68,7 @@ def test_a_report_is_there_at_once_and_then_in_full(case: Case, tmp_path: Path) 
     assert path.is_relative_to(tmp_path / "reports" / "m" / "replay")
     assert path.resolve() == path
     assert 'http-equiv="refresh"' in path.read_text(encoding="utf-8")
-    until(lambda: len(outcomes) == 2)
+    wait_for(lambda: len(outcomes) == 2, "two reports", 120)
     reports.close()
     assert outcomes == ["failed", "made"]
     html = path.read_text(encoding="utf-8")
@@ -96,7 +88,7 @@ def test_a_report_that_takes_too_long_leaves_its_short_page(case: Case, tmp_path
     outcomes: list[str] = []
     reports = ReportProcess(Settings(home=tmp_path, report_timeout=0.05), outcomes.append)
     reports.submit(*case)
-    until(lambda: len(outcomes) == 1)
+    wait_for(lambda: len(outcomes) == 1, "a report", 120)
     path = newest_of_window(tmp_path / "reports", "m", "replay", 0)
     assert path is not None
     assert "longer than 0.05 s (TIDEMARK_REPORT_TIMEOUT)" in path.read_text(encoding="utf-8")
@@ -111,7 +103,7 @@ def test_a_missing_reference_is_named_on_the_page(case: Case, tmp_path: Path) ->
     outcomes: list[str] = []
     reports = ReportProcess(Settings(home=tmp_path), outcomes.append)
     reports.submit(window, spec, reference, result)
-    until(lambda: bool(outcomes))
+    wait_for(lambda: bool(outcomes), "a report", 120)
     reports.close()
     path = newest_of_window(tmp_path / "reports", "m", "replay", 0)
     assert path is not None

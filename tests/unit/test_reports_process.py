@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import threading
-import time
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,14 +14,7 @@ from monitor.reports.archive import read_sample, sample_path, samples_of
 from monitor.reports.jobs import Record, Render, Waiting
 from monitor.reports.paths import summaries
 from tests.support.judged import Case, judged_window
-
-
-def until(condition: Callable[[], bool], timeout_s: float = 120) -> None:
-    """Wait for a condition."""
-    deadline = time.monotonic() + timeout_s
-    while not condition():
-        assert time.monotonic() < deadline, "waited too long"
-        time.sleep(0.02)
+from tests.support.waiting import wait_for
 
 
 def record(case: Case, start_ms: int = 0) -> Record:
@@ -106,7 +97,7 @@ def test_every_window_is_kept_and_every_second_has_a_report(tmp_path: Path) -> N
     cases = [judged_window(tmp_path, hour) for hour in range(5)]
     for case in cases:
         reports.closed(*case)
-    until(lambda: outcomes == ["made", "made"])
+    wait_for(lambda: outcomes == ["made", "made"], "two reports", 120)
     reports.close()
     made = sorted(s.start_ms for _, s in summaries(tmp_path / "reports", 10) if s.state == "full")
     assert made == [cases[1][0].start_ms, cases[3][0].start_ms]
@@ -115,7 +106,7 @@ def test_every_window_is_kept_and_every_second_has_a_report(tmp_path: Path) -> N
     assert len(before) == 5
     again = ReportProcess(Settings(home=tmp_path))
     again.closed(*cases[4])
-    until(lambda: snapshots(tmp_path) != before)
+    wait_for(lambda: snapshots(tmp_path) != before, "a snapshot", 120)
     again.close()
     assert snapshots(tmp_path).keys() == before.keys()
     assert len(list(samples_of(tmp_path, "m"))) == 5
@@ -138,7 +129,7 @@ def test_a_window_that_cannot_be_kept_costs_no_other(tmp_path: Path, caplog: pyt
     (tmp_path / "archive").write_text("a file where a folder has to be")
     reports = ReportProcess(Settings(home=tmp_path))
     reports.closed(*judged_window(tmp_path))
-    until(lambda: len(caplog.records) > 0)
+    wait_for(lambda: len(caplog.records) > 0, "a line in the log", 120)
     reports.close()
     assert len(snapshots(tmp_path)) == 1
     assert any("is not kept in full: " in r.getMessage() and "archive" in r.getMessage() for r in caplog.records)
