@@ -29,14 +29,26 @@ def worker(loglevel: str) -> None:
 
 
 @click.command()
-def topics() -> None:
+@click.option("--repair", is_flag=True, help="Set what does not fit on topics that exist; partitions are never touched.")
+@click.option("--plan", is_flag=True, help="Only print what each topic needs; asks no broker.")
+def topics(repair: bool, plan: bool) -> None:
     """Make the topics that are missing and check the others."""
     settings = load_settings()
-    from streams.topics import ensure_topics, plans  # noqa: PLC0415
+    from streams.topics import ensure_topics, examine_topics, plans, repair_topics  # noqa: PLC0415
 
+    if plan:
+        for topic in plans(settings):
+            config = " ".join(f"{k}={v}" for k, v in topic.config.items())
+            click.echo(f"{topic.name}  partitions={topic.partitions} replication-factor={settings.replication_factor} {config}")
+        return
+    for misfit in repair_topics(settings) if repair else []:
+        click.echo(f"set    {misfit.topic}  {misfit.setting}={misfit.value} (was {misfit.found})")
     new = ensure_topics(settings)
-    for plan in plans(settings):
-        click.echo(f"{'made' if plan.name in new else 'right'}  {plan.name}  {plan.partitions} partitions")
+    notes = examine_topics(settings)[1]
+    for topic in plans(settings):
+        click.echo(f"{'made' if topic.name in new else 'right'}  {topic.name}  {topic.partitions} partitions")
+    for misfit in notes:
+        click.echo(f"note: {misfit}\n  remedy: {misfit.remedy}")
 
 
 commands = [worker, topics]
