@@ -13,6 +13,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 
 from config.errors import SpecError
 from config.settings import Settings
+from config.spec_data import DataFile
 from config.spec_window import Window
 from config.suite import COLUMN_TESTS, TestSpec
 
@@ -100,7 +101,8 @@ class Drift(_Part):
     """The drift monitor: the dataset rule and per-column choices."""
 
     share: Annotated[float, Field(gt=0, le=1)] = 0.5
-    thresholds: Literal["evidently"] = "evidently"
+    thresholds: Literal["evidently", "calibrated"] = "evidently"
+    rate: Annotated[float, Field(gt=0, le=0.5)] = 0.01  # calibrated: false alarms per window, over all columns together
     columns: dict[str, ColumnDrift] = Field(default_factory=dict)
     domain_classifier: Annotated[DomainClassifier | None, BeforeValidator(_switch)] = None
 
@@ -112,6 +114,7 @@ class ModelSpec(_Part):
     description: str = ""
     reference: Path
     artefact: Path | None = None
+    data: DataFile | None = None  # the history that replay sends unless told otherwise
     features: Annotated[dict[str, Column], Field(min_length=1)]
     prediction: Output
     target: Output | None = None
@@ -226,7 +229,7 @@ class ModelSpec(_Part):
 
         What stands at its default is left out, so that a newer Tidemark, with more fields, gives an old spec its old digest.
         """
-        fields = self.model_dump(mode="json", exclude={"description", "artefact"}, exclude_defaults=True)
+        fields = self.model_dump(mode="json", exclude={"description", "artefact", "data"}, exclude_defaults=True)
         text = json.dumps(fields, sort_keys=True, ensure_ascii=False)
         return hashlib.sha256(f"{text}\n{reference_fingerprint}".encode()).hexdigest()[:16]
 
