@@ -12,6 +12,7 @@ import yaml
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
 from config.errors import SpecError
+from config.persistence import checked_windows
 from config.settings import Settings
 from config.spec_data import DataFile
 from config.spec_window import Window
@@ -102,7 +103,11 @@ class Drift(_Part):
 
     share: Annotated[float, Field(gt=0, le=1)] = 0.5
     thresholds: Literal["evidently", "calibrated"] = "evidently"
-    rate: Annotated[float, Field(gt=0, le=0.5)] = 0.01  # calibrated: false alarms per window, over all columns together
+    # The next three are for calibrated thresholds. See docs/thresholds.md.
+    rate: Annotated[float, Field(gt=0, le=0.5)] = 0.01  # false alarms per window, over all columns together
+    floor: bool = True  # a column drifts only where it is beyond Evidently's own threshold, too
+    reference_time: str | None = None  # the reference's column with the time of each row: quiet windows differ more than random rows
+    alert_when: Annotated[str, BeforeValidator(checked_windows)] = "1 of 1 windows"  # so many drifted ones of the last judged windows
     columns: dict[str, ColumnDrift] = Field(default_factory=dict)
     domain_classifier: Annotated[DomainClassifier | None, BeforeValidator(_switch)] = None
 
