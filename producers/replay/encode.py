@@ -45,8 +45,16 @@ class EventEncoder:
 
     def __init__(self, spec: ModelSpec, writer: WriterSchema, run: str, model_version: str) -> None:
         self._spec = spec
-        self._same = b"".join(_Encodings("string")[text] for text in (run, spec.model, model_version))
         self._header = writer.header
+        self._constants = {
+            "run": _Encodings("string")[run],
+            "model": _Encodings("string")[spec.model],
+            "model_version": _Encodings("string")[model_version],
+        }
+        self._fields = [f["name"] for f in writer.schema["fields"]]
+        varying = {*self._constants, "event_id", "event_time", "prediction", "target", "probabilities", "features"}
+        # What a replay has nothing to say of, such as the rate of a sample, is at its default.
+        self._constants |= {f["name"]: _Encodings(f["type"])[f["default"]] for f in writer.schema["fields"] if f["name"] not in varying}
         self._id_lengths = _Encodings("long")
         self._counts = _Encodings("long")
         self._times = _Encodings("long")
@@ -56,16 +64,27 @@ class EventEncoder:
     def encode(self, rows: Rows, start: int, stop: int) -> list[bytes]:
         """The values of the rows ``[start, stop)``, header and body each."""
         part = rows.frame.slice(start, stop - start)
-        fields: list[Iterable[bytes]] = [
-            repeat(self._header, part.height),
-            self._ids(rows.event_ids(start, stop)),
-            map(self._times.__getitem__, rows.times_ms[start:stop].tolist()),
-            repeat(self._same, part.height),
-            self._column(part, self._spec.prediction.column),
-            self._column(part, self._spec.target.column) if self._spec.target else repeat(_NULL, part.height),
-            *(self._column(part, name) for name in (*self._spec.probabilities.values(), *self._spec.features)),
-        ]
+        fields: list[Iterable[bytes]] = [repeat(self._header, part.height)]
+        for name in self._fields:
+            fields += self._field(name, rows, part, start)
         return list(map(b"".join, zip(*fields, strict=True)))
+
+    def _field(self, name: str, rows: Rows, part: pl.DataFrame, start: int) -> list[Iterable[bytes]]:
+        """One field of the schema; a record within the record is its fields."""
+        stop = start + part.height
+        if name in self._constants:
+            return [repeat(self._constants[name], part.height)]
+        if name == "event_id":
+            return [self._ids(rows.event_ids(start, stop))]
+        if name == "event_time":
+            return [map(self._times.__getitem__, rows.times_ms[start:stop].tolist())]
+        if name == "prediction":
+            return [self._column(part, self._spec.prediction.column)]
+        if name == "target":
+            return [self._column(part, self._spec.target.column) if self._spec.target else repeat(_NULL, part.height)]
+        return [
+            self._column(part, column) for column in (self._spec.probabilities.values() if name == "probabilities" else self._spec.features)
+        ]
 
     def _ids(self, ids: list[str]) -> Iterator[bytes]:
         encoded = [text.encode() for text in ids]
