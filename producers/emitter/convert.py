@@ -102,10 +102,10 @@ _SIMPLE: dict[str, Converter] = {
 
 
 def converter_of(avro_type: Any) -> Converter:
-    """The converter of one Avro type. It returns what fastavro writes, None for null, and raises (any error) what does not fit."""
+    """The converter of one Avro type. It returns a value of that type, None for null, and raises (any error) what does not fit."""
     nullable = isinstance(avro_type, list) and "null" in avro_type
     if holds_array(avro_type):
-        return _named_array if nullable else _not_null(_doubles)
+        return _doubles if nullable else _not_null(_doubles)
     others = _types(avro_type)
     simple = _SIMPLE.get(others[0]) if len(others) == 1 and isinstance(others[0], str) else None
     convert = simple or _checked(avro_type)
@@ -121,12 +121,6 @@ def holds_array(avro_type: Any) -> bool:
     """True for an array of doubles, nullable or not."""
     value, *more = [*_types(avro_type), None]
     return len(more) == 1 and isinstance(value, dict) and value.get("type") == "array" and value.get("items") == "double"
-
-
-def _named_array(value: Any) -> tuple[str, list[float]] | None:
-    """The branch of the union is named: fastavro would otherwise look at each number again to find it (five times the time)."""
-    items = _doubles(value)
-    return None if items is None else ("array", items)
 
 
 def _checked(avro_type: Any) -> Converter:

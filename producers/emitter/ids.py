@@ -24,6 +24,8 @@ def time_to_ms(value: object) -> int:
     Raises:
         WrongType: naive, of another type, or outside the years 1 to 9999.
     """
+    if type(value) is int and _FIRST_MS <= value <= _LAST_MS:
+        return value
     if isinstance(value, datetime):
         return _datetime_to_ms(value)
     if isinstance(value, bool):
