@@ -26,7 +26,7 @@ def event_schema(spec: ModelSpec) -> Schema:
 
     ``event_id`` is the first field, so that a record's id can be read from its own bytes whatever follows. Features are nullable, in the
     spec's order; ``doc`` keeps a name that Avro forbids. ``probabilities`` is there only where the spec has classes: a nullable double a
-    class, named by its label.
+    class, named by its label. ``sample_rate`` is the share (0 to 1) of predictions that the service emits, null for all of them.
     """
     features = [{"name": mangle(name), **_nullable(column.type, name)} for name, column in spec.features.items()]
     target = spec.target.type if spec.target else "double"
@@ -43,6 +43,7 @@ def event_schema(spec: ModelSpec) -> Schema:
             {"name": "model_version", "type": "string"},
             {"name": "prediction", **_nullable(spec.prediction.type)},
             {"name": "target", **_nullable(target)},
+            {"name": "sample_rate", **_nullable("double")},
             *([probabilities] if classes else []),
             {"name": "features", "type": {"type": "record", "name": f"{NAMESPACE}.Features", "fields": features}},
         ],
