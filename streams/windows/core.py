@@ -55,11 +55,15 @@ class WindowCore:
             self._bury(state, batch.raw, [index], error)
         first = 0
         for index, control in [*batch.controls, (len(batch.raw), None)]:
+            joining: dict[StreamId, list[EventRows]] = {}
             for rows in batch.events:
                 low, high = np.searchsorted(rows.index, [first, index])
                 if high > low:
                     part = EventRows(rows.index[low:high], rows.frame[low:high])
-                    self._events(state, batch.raw, part, now_s)
+                    for stream, plausible in self._events(state, batch.raw, part, now_s):
+                        joining.setdefault(stream.id, []).append(plausible)
+            for stream_id, parts in joining.items():
+                self._join(state, batch.raw, state.streams[stream_id], parts)
             closed += self._close_due(state)
             if control is not None:
                 try:
@@ -126,7 +130,8 @@ class WindowCore:
             state.pending[window] = stream.windows.pop(window)
         return windows
 
-    def _events(self, state: PartitionState, raw: RawBatch, rows: EventRows, now_s: float) -> None:
+    def _events(self, state: PartitionState, raw: RawBatch, rows: EventRows, now_s: float) -> Iterator[tuple[Stream, EventRows]]:
+        """The rows of each stream that may join its windows; the others are dead letters."""
         for key, part in partition_rows(rows, [MODEL, RUN]):
             model, run = str(key[0]), str(key[1])
             good = self._right_key(state, raw, part, model)
@@ -136,7 +141,7 @@ class WindowCore:
                 plausible = self._plausible(state, raw, stream, good)
                 if len(plausible.index):  # a broken clock's dead letters do not keep a model alive that has stopped
                     stream.seen_s = now_s
-                self._join(state, raw, stream, plausible)
+                    yield stream, plausible
 
     def _right_key(self, state: PartitionState, raw: RawBatch, rows: EventRows, model: str) -> EventRows:
         """The rows whose key is their model and whose key belongs here; the others are dead letters."""
@@ -189,15 +194,15 @@ class WindowCore:
         self._bury(state, raw, rows.index[bad], error, stream.id.model, stream.id.run_kind)
         return take(rows, ~bad)
 
-    def _join(self, state: PartitionState, raw: RawBatch, stream: Stream, rows: EventRows) -> None:
-        """Put rows into their windows; late ones aside. Stream time moves."""
-        if not len(rows.index):
-            return
+    def _join(self, state: PartitionState, raw: RawBatch, stream: Stream, parts: list[EventRows]) -> None:
+        """Put a stream's rows, a part for each schema, into their windows; late ones aside. Stream time moves."""
+        for rows, before in zip(parts, _times_before(parts), strict=True):
+            self._join_part(state, raw, stream, rows, before if stream.time_ms is None else np.maximum(before, stream.time_ms))
+        highest = max(int(rows.frame[TIME].to_numpy().max()) for rows in parts)
+        stream.time_ms = highest if stream.time_ms is None else max(stream.time_ms, highest)
+
+    def _join_part(self, state: PartitionState, raw: RawBatch, stream: Stream, rows: EventRows, before: IntArray) -> None:
         times = rows.frame[TIME].to_numpy()
-        highest = np.maximum.accumulate(times)
-        before = np.concatenate([[times[0]], highest[:-1]])
-        if stream.time_ms is not None:
-            before = np.maximum(before, stream.time_ms)
         for binding, since_ms, chosen in self._by_binding(state, stream, times):
             part = rows if chosen is None else take(rows, chosen)
             starts, ends = binding.grid.bounds(times if chosen is None else times[chosen])
@@ -209,7 +214,6 @@ class WindowCore:
                 part, starts, ends = take(part, ~late), starts[~late], ends[~late]
             for start, end, frame in runs_of_equal(binding.conform(part.frame), starts, ends):
                 self._window(stream, WindowId(stream.id, start, end, binding.digest), binding).add(frame)
-        stream.time_ms = int(highest[-1]) if stream.time_ms is None else max(stream.time_ms, int(highest[-1]))
 
     def _by_binding(self, state: PartitionState, stream: Stream, times: IntArray) -> Iterator[tuple[Binding, int, BoolArray | None]]:
         """Each binding that holds at some of the times, from when on (ms), and where; None for everywhere."""
@@ -242,6 +246,16 @@ class WindowCore:
         state.dead += [
             Outcast(int(raw.offsets[i]), raw.keys[i], raw.values[i], error.reason, error.message, model, run_kind) for i in index
         ]
+
+
+def _times_before(parts: list[EventRows]) -> list[IntArray]:
+    """For each row the highest time of the rows before it (the first row's is its own), in offset order over all parts."""
+    times = np.concatenate([rows.frame[TIME].to_numpy() for rows in parts])
+    order = np.argsort(np.concatenate([rows.index for rows in parts]), kind="stable")  # one part is in order already
+    highest = np.maximum.accumulate(times[order])
+    before = np.empty_like(times)
+    before[order] = np.concatenate([highest[:1], highest[:-1]])
+    return np.split(before, np.cumsum([len(rows.index) for rows in parts])[:-1])
 
 
 def _boundary(old: Binding, new: Binding, time_ms: int) -> int:
