@@ -63,6 +63,8 @@ class Settings(BaseSettings):
     transaction_timeout: Seconds = Field(10.0, description="s that a dead worker's open transaction can hold up its successor")
     cut_interval: Seconds = Field(1.0, description="s between commits while records flow")
     schema_registry_url: str = Field("", description="a Confluent-compatible registry; empty means schemas as files under home")
+    schema_registry_user: str = Field("", description="for a registry with basic authentication")
+    schema_registry_password_file: Path | None = Field(None, description="file with that user's password, and nothing else")
 
     # The worker
     idle_timeout: Seconds = Field(60.0, description="s without live records before a passed window of a model closes anyway")
@@ -101,7 +103,7 @@ class Settings(BaseSettings):
         ROOT / "docs" / "runbooks", description="what the page server shows below /runbooks/, one Markdown file an alert"
     )
 
-    @field_validator("home", "specs_dir", "slack_webhook_file", "runbooks_dir", mode="after")
+    @field_validator("home", "specs_dir", "slack_webhook_file", "runbooks_dir", "schema_registry_password_file", mode="after")
     @classmethod
     def _from_root(cls, path: Path | None) -> Path | None:
         return None if path is None else (ROOT / path.expanduser()).resolve()

@@ -27,7 +27,7 @@ def label_text(label: object) -> object:
 
 
 Label = Annotated[str, BeforeValidator(label_text), Field(min_length=1)]
-AvroType = Literal["double", "long", "boolean", "string", "doubles"]  # doubles: an array of numbers
+AvroType = Literal["double", "long", "boolean", "string", "timestamp", "doubles"]  # timestamp: in ms; doubles: an array of numbers
 Kind = Literal["numerical", "categorical", "text", "embedding"]
 Monitor = Literal[
     "data_drift",
@@ -57,6 +57,8 @@ class Column(_Part):
         if self.kind == "text" and self.type != "string":
             raise ValueError(f"kind: text is for a string column, this one is {self.type}: set type: string, or another kind")
         if (self.kind == "embedding") != (self.type == "doubles"):
+        if self.type == "timestamp" and self.kind != "numerical":
+            raise ValueError(f"a timestamp column is judged as a number (ms since the epoch), not as {self.kind}: leave kind out")
             raise ValueError(
                 f"kind: embedding goes with type: doubles (an array of numbers), this column has type: {self.type} and kind: {self.kind}"
             )
@@ -73,6 +75,8 @@ class Output(Column):
         if self.kind == "embedding":
             raise ValueError("prediction and target are one value a row: an embedding can only be a feature")
         return self
+        if self.type == "timestamp":
+            raise ValueError("a timestamp can only be a feature: set type: long for a prediction or target in ms since the epoch")
 
 
 class ColumnDrift(_Part):

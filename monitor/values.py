@@ -42,6 +42,8 @@ def conform(series: pl.Series, column: Column) -> pl.Series:
         if isinstance(found, pl.Categorical | pl.Enum):
             return series.cast(wanted)
         raise ValueMisfit(f"holds {found}, the spec says string")
+    if column.type == "timestamp" and isinstance(found, pl.Datetime | pl.Date):
+        return series.cast(pl.Datetime("ms", getattr(found, "time_zone", None))).to_physical()  # a time without a zone is UTC
     if column.type == "doubles":
         if isinstance(found, pl.List | pl.Array) and (found.inner.is_numeric() or found.inner == pl.Null):
             return series.cast(wanted)

@@ -11,5 +11,6 @@ DTYPES: dict[AvroType, pl.DataType] = {
     "long": pl.Int64(),
     "boolean": pl.Boolean(),
     "string": pl.String(),
+    "timestamp": pl.Int64(),  # ms since the epoch, UTC: judged as a number
     "doubles": pl.List(pl.Float64()),
 }

@@ -15,9 +15,11 @@ TIMESTAMP = {"type": "long", "logicalType": "timestamp-millis"}
 Schema = dict[str, Any]
 
 
+_ON_THE_WIRE: dict[AvroType, Schema] = {"doubles": {"type": "array", "items": "double"}, "timestamp": TIMESTAMP}
+
+
 def _nullable(avro_type: AvroType, true_name: str | None = None) -> dict[str, Any]:
-    value: Any = {"type": "array", "items": "double"} if avro_type == "doubles" else avro_type
-    field: dict[str, Any] = {"type": ["null", value], "default": None}
+    field: dict[str, Any] = {"type": ["null", _ON_THE_WIRE.get(avro_type, avro_type)], "default": None}
     return field if true_name is None else {**field, "doc": true_name}
 
 
@@ -31,7 +33,9 @@ def event_schema(spec: ModelSpec) -> Schema:
     features = [{"name": mangle(name), **_nullable(column.type, name)} for name, column in spec.features.items()]
     target = spec.target.type if spec.target else "double"
     classes = [{"name": mangle(label), **_nullable("double", label)} for label in spec.probabilities]
-    probabilities = {"name": "probabilities", "type": {"type": "record", "name": f"{NAMESPACE}.Probabilities", "fields": classes}}
+    record = {"type": "record", "name": f"{NAMESPACE}.Probabilities", "fields": classes}
+    # With a default, as all that an older schema may lack: its events can be read with this one.
+    probabilities = {"name": "probabilities", "type": record, "default": {c["name"]: None for c in classes}}
     return {
         "type": "record",
         "name": EVENT_NAME,

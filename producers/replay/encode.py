@@ -59,7 +59,10 @@ class EventEncoder:
         self._counts = _Encodings("long")
         self._times = _Encodings("long")
         self._types = {name: column.type for name, column in {**spec.columns, **spec.probability_columns}.items()}
-        self._columns = {name: _Encodings(["null", avro_type]) for name, avro_type in self._types.items() if avro_type != "doubles"}
+        longs = {"timestamp": "long"}
+        self._columns = {
+            name: _Encodings(["null", longs.get(avro_type, avro_type)]) for name, avro_type in self._types.items() if avro_type != "doubles"
+        }
 
     def encode(self, rows: Rows, start: int, stop: int) -> list[bytes]:
         """The values of the rows ``[start, stop)``, header and body each."""

@@ -116,8 +116,8 @@ def result_of(judge: Judge, events: list[bytes]) -> WindowResult:
 
 
 def store(judge: Judge, schema: dict[str, Any]) -> WriterSchema:
-    """Register a schema where the decoder looks it up."""
-    return FileSchemaStore(judge.settings.under_home("schemas")).register("t", schema)
+    """Keep a schema where the decoder looks it up, whatever came before it."""
+    return FileSchemaStore(judge.settings.under_home("schemas")).keep(schema)
 
 
 def decoded(judge: Judge, event: bytes) -> pl.DataFrame:
