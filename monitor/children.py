@@ -12,10 +12,17 @@ import threading
 import time
 from collections.abc import Callable
 from multiprocessing.connection import Connection
+from multiprocessing.reduction import ForkingPickler
 from typing import Any
 
 START_LIMIT_S = 120.0  # imports take seconds of CPU, more on a busy machine
 LOOK_S = 0.2  # how often a wait looks whether its answer is still wanted
+SOCKET_BYTES = 4 << 20  # asked for; a window of megabytes through a small buffer makes both processes wait for each other many times
+
+
+def packed(message: Any) -> memoryview:
+    """A message for :meth:`Child.call`, pickled before it is its turn."""
+    return ForkingPickler.dumps(message)
 
 
 class ChildEnded(Exception):
@@ -27,6 +34,7 @@ class Child:
 
     def __init__(self, module: str, *arguments: str) -> None:
         ours, theirs = socket.socketpair()
+        ours.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SOCKET_BYTES)
         with theirs:
             fd = theirs.fileno()
             command = [sys.executable, "-m", module, str(fd), *arguments]
@@ -35,7 +43,7 @@ class Child:
         self._ready = False
 
     def call(self, message: Any, timeout_s: float, is_unwanted: Callable[[], bool] = lambda: False) -> Any:
-        """The answer to a message; what the child needs to come up is not part of ``timeout_s``.
+        """The answer to a message, as it is or :func:`packed`; what the child needs to come up is not part of ``timeout_s``.
 
         Raises:
             TimeoutError: no answer in time, or it is not wanted any more; the child is of no further use, close it.
@@ -45,7 +53,7 @@ class Child:
             if not self._ready:
                 self._receive(START_LIMIT_S, is_unwanted)
                 self._ready = True
-            self._connection.send(message)
+            self._connection.send_bytes(message if isinstance(message, memoryview) else packed(message))
             return self._receive(timeout_s, is_unwanted)
         except (EOFError, OSError) as error:
             if isinstance(error, TimeoutError):

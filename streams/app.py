@@ -21,15 +21,16 @@ from monitor.metrics_server import serve
 from streams.allocator import limit_arenas
 from streams.channel import KeptChannel
 from streams.judge import ClosedWindow, process_judge
+from streams.pace import Pace
 from streams.partition import Partition
 from streams.topics import check_partitions, ensure_topics
-from streams.worker import MIN_CUT_SPACING_S, Worker
+from streams.worker import THREADS, Worker
 
 logger = logging.getLogger(__name__)
 BROKER_LIMIT_S = 12.0  # without an answer of any broker; then the process ends, and its supervisor starts it anew
 BROKER_LOOK_S = 2.0  # between two looks; with the 3 s that one may take, the process is gone within 30 s of the last answer
 POLL_S = 0.05  # half of it is what a record waits on average before it is decoded; small batches cost 2 ms each, whatever their size
-GATHER_S = 0.1  # that a cut waits for the verdicts of windows that closed together
+CUTS_AT_ONCE, CUT_EVERY_S = 4, 0.25  # a cut costs 20-40 ms: a few follow each other at once, but a replay's results go together
 END_LIMIT_S = 12.0  # for an orderly end after a fatal error
 
 limit_arenas()
@@ -104,13 +105,13 @@ class Source(Service):  # type: ignore[misc]
 
     @Service.task  # type: ignore[untyped-decorator]
     async def cut(self) -> None:
-        """Cut every second or so, and soon when results are ready."""
+        """Cut every second or so, and at once when results are ready."""
+        pace = Pace(CUTS_AT_ONCE, CUT_EVERY_S)
         try:
             while not self.should_stop:
                 await _wait(self.worker.verdicts.wake, settings().cut_interval)
-                await self.worker.verdicts.others_judged(GATHER_S)
+                await self.sleep(pace.wait_s(time.monotonic()))
                 await self.worker.cut()
-                await self.sleep(MIN_CUT_SPACING_S)
         except Exception as error:  # noqa: BLE001
             await fatal(error)
 
@@ -169,7 +170,7 @@ async def windows(stream: Any) -> None:
             return
 
 
-@app.agent(closed_windows)  # type: ignore[untyped-decorator]
+@app.agent(closed_windows, concurrency=THREADS["judge"])  # type: ignore[untyped-decorator]
 async def verdicts(stream: Any) -> None:
     """Closed windows to results, off the event loop."""
     async for item in stream:

@@ -100,7 +100,7 @@ class Judge:
         )
 
     def judge(self, closed: ClosedWindow, partition: int) -> tuple[WindowData, WindowResult]:
-        """The window's data and its result; what fails is a result with status ``error``. From one thread for each value of ``slow``."""
+        """The window's data and its result; what fails is a result with status ``error``."""
         data = self.data(closed, partition)
         binding = self.catalogue[data.spec_digest]
         return data, self.evaluator.judge(data, binding.spec, self.reference_path(binding), self.slow(closed))

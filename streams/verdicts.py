@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Awaitable, Callable
-from contextlib import suppress
 from typing import Any
 
 from config.errors import TidemarkError
@@ -35,24 +34,10 @@ class Verdicts:
         self.on_closed: Callable[[Partition, ClosedWindow], Awaitable[None]] = nowhere
         self.wake = asyncio.Event()
         self._run_in = run_in
-        self._unjudged = 0  # windows handed on and not yet judged, but for slow ones
-        self._all_judged = asyncio.Event()
-
-    async def hand_on(self, partition: Partition, closed: ClosedWindow) -> None:
-        """A window has closed."""
-        if not self.judge.slow(closed):
-            self._unjudged += 1
-        await self.on_closed(partition, closed)
 
     async def verdict(self, partition: Partition, closed: ClosedWindow) -> None:
         """Judge a closed window; its result waits for the next cut, and the window goes to those who keep it."""
-        try:
-            judged = await self._verdict(partition, closed) if partition.valid else None
-        finally:
-            if not self.judge.slow(closed):
-                self._unjudged -= 1
-                if not self._unjudged:
-                    self._all_judged.set()
+        judged = await self._verdict(partition, closed) if partition.valid else None
         if judged is not None:  # off the loop: it writes the first page of a report
             data, result = judged
             binding = self.judge.catalogue[result.spec_digest]
@@ -68,10 +53,3 @@ class Verdicts:
         partition.evaluation_s[closed.window.id] = time.perf_counter() - began
         self.wake.set()
         return data, result
-
-    async def others_judged(self, timeout_s: float) -> None:
-        """Wait until no closed window is without its verdict, at most ``timeout_s``: windows that close together go into one cut."""
-        if self._unjudged:
-            self._all_judged.clear()
-            with suppress(TimeoutError):
-                await asyncio.wait_for(self._all_judged.wait(), timeout_s)

@@ -42,9 +42,9 @@ from streams.worker_slot import WorkerSlot
 
 logger = logging.getLogger(__name__)
 T = TypeVar("T")
-# Restoring a partition is mostly waiting for the broker, a second or two each: partitions do not wait for one another.
-THREADS = {"source": 1, "core": 1, "judge": 1, "slow": 1, "commit": 1, "restore": 8, "aux": 1}
-MIN_CUT_SPACING_S = 0.2  # a cut costs 20-40 ms; results of the meantime go together
+# Restoring a partition is mostly waiting for the broker, a second or two each: partitions do not wait for one another. Windows are judged
+# one after another in their process; the second thread makes the next one ready meanwhile.
+THREADS = {"source": 1, "core": 1, "judge": 2, "slow": 1, "commit": 1, "restore": 8, "aux": 1}
 
 
 class Worker:
@@ -120,7 +120,7 @@ class Worker:
     async def process(self, partition: Partition, raw: RawBatch) -> None:
         """Decode a batch and put it into windows; closed ones go on to be judged."""
         for closed in await self.run_in("core", self._ingest_or_drop, partition, raw):
-            await self.verdicts.hand_on(partition, closed)
+            await self.verdicts.on_closed(partition, closed)
 
     def _ingest_or_drop(self, partition: Partition, raw: RawBatch) -> list[ClosedWindow]:
         """Ingest; a batch that fails midway leaves a state that no cut may hold, not even the last one of an orderly end."""
@@ -212,7 +212,7 @@ class Worker:
             state = restored.state
             logger.info("partition %d restored at offset %d, %d pending windows", partition.number, state.position, len(state.pending))
             for closed in await self.run_in("core", self._settle, partition, list(state.pending)):
-                await self.verdicts.hand_on(partition, closed)
+                await self.verdicts.on_closed(partition, closed)
             self.source.start_reading(partition, state.position)
         except Exception as error:  # noqa: BLE001 - a partition that cannot be restored must end the worker, not stay silent
             await self.on_fatal(error)
@@ -248,7 +248,7 @@ class Worker:
             if await self.run_in("source", self.silence.nothing_left, partition):
                 closed = await self.run_in("core", self._close_silent, partition, stream_id, due_ms)
                 for window in closed:
-                    await self.verdicts.hand_on(partition, window)
+                    await self.verdicts.on_closed(partition, window)
         await self.run_in("core", self.forgetting.look, list(self.source.partitions.values()), time.monotonic())
 
     def _close_silent(self, partition: Partition, stream_id: StreamId, due_ms: int | None) -> list[ClosedWindow]:

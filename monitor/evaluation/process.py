@@ -9,7 +9,7 @@ from typing import Any
 
 from config.errors import TidemarkError
 from config.spec import ModelSpec
-from monitor.children import Child, ChildEnded
+from monitor.children import Child, ChildEnded, packed
 from monitor.evaluation.tasks import Judge, Load, Loaded
 from monitor.outcome import failed
 from monitor.window import WindowData
@@ -37,9 +37,10 @@ class _Lane:
         return self._child
 
     def call(self, task: Load | Judge, timeout_s: float) -> Any:
+        message = packed(task)  # while the process is busy with the one before
         with self._one_call:
             try:
-                return self.start().call(task, timeout_s)
+                return self.start().call(message, timeout_s)
             except (TimeoutError, ChildEnded):
                 self._drop()
                 raise
@@ -89,7 +90,7 @@ class Evaluator:
         return answer
 
     def judge(self, window: WindowData, spec: ModelSpec, path: Path, slow: bool) -> WindowResult:
-        """The result of a window; ``path`` is where its reference is kept. From one thread for each value of ``slow``."""
+        """The result of a window; ``path`` is where its reference is kept. From any thread; windows are judged one after another."""
         answer = self._twice(slow, Judge(spec, path, window), self.timeout_s)
         if slow and isinstance(answer, str):
             answer = self._twice(False, Judge(spec, path, window, given_up=answer), self.timeout_s)

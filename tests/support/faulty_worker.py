@@ -59,10 +59,10 @@ def slow_restore(delay_s: float) -> None:
 
 
 def slow_verdict(delay_s: float) -> None:
-    """The third verdict takes so much longer, once: the stages behind it fill up and all partitions are paused."""
+    """The third verdict and those beside it take so much longer, once: the stages behind fill up and all partitions are paused."""
     from streams.verdicts import Verdicts
 
-    real, seen = Verdicts.verdict, 0
+    real, seen, over = Verdicts.verdict, 0, asyncio.Event()
 
     async def verdict(self: Verdicts, *arguments: Any) -> None:
         nonlocal seen
@@ -71,6 +71,9 @@ def slow_verdict(delay_s: float) -> None:
             say("a verdict begins to take long")
             await asyncio.sleep(delay_s)
             say("a verdict has taken long")
+            over.set()
+        elif seen > 3:
+            await over.wait()
         await real(self, *arguments)
 
     held = Source.keep_membership

@@ -171,7 +171,8 @@ class Reader:
 
     def poll(self) -> list[Message]:
         """Everything seen until now."""
-        self.messages += [m for m in self._consumer.consume(10_000, 0.1) if m.error() is None]
+        first = self._consumer.consume(1, 0.1)  # asking for many waits the whole time for them
+        self.messages += [m for m in first + (self._consumer.consume(10_000, 0) if first else []) if m.error() is None]
         return self.messages
 
     def results(self) -> list[WindowResult]:
