@@ -1,8 +1,9 @@
 """From a window's close to its result, while 20,000 events/s flow: ``python -m benchmarks.latency [--seconds N]``.
 
 A window closes when the broker takes the first record that stream time passes ``end + grace`` with. Its result is there when a reader of
-committed records has it, and when ``/metrics`` shows it. Measured twice: in quiet, and with Evidently's full reports drawn all the time.
-The other side of each pair is what issue and docs promise; each window's rows must be those that were sent.
+committed records has it, and when ``/metrics`` shows it. Measured three times: the four models' windows one after another in quiet, and
+with Evidently's full reports drawn all the time; then all four closing at the same moment, where each waits for those before it.
+The other side of each pair is what is promised for the first two; each window's rows must be those that were sent.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ from streams.windows.batch import MODEL, TIME, RawBatch
 from tests.support.broker import Broker
 from tests.support.worker import World
 
-SIZE_MS, GRACE_MS = 4_800, 200  # four models: 50 windows a minute
+SIZE_MS, GRACE_MS = 4_800, 200  # four models: 50 windows a minute, of 24,000 rows each
 EVENTS_PER_S = 20_000
 _FIELDS = [f"  {n}: {{type: double}}" for n in NUMBERS] + [f"  {c}: {{type: string, kind: categorical}}" for c in CATEGORIES]
 SPEC = f"""
@@ -38,7 +39,7 @@ reference: references/MODEL.parquet
 features:
 {chr(10).join(_FIELDS)}
 prediction: {{column: y, type: double}}
-window: {{size: {SIZE_MS}ms, grace: {GRACE_MS}ms}}
+window: {{size: {SIZE_MS}ms, offset: OFFSETms, grace: {GRACE_MS}ms}}
 drift: {{share: SHARE}}
 """
 
@@ -91,7 +92,7 @@ class Watch:
                 self.shown.setdefault((model, end), closed[model])
 
 
-def closings(world: World, seconds: float) -> tuple[dict[tuple[str, int], float], dict[tuple[str, int], int]]:
+def closings(world: World, offsets_ms: dict[str, int]) -> tuple[dict[tuple[str, int], float], dict[tuple[str, int], int]]:
     """When the broker took the record that closed each window (s since the epoch), and each window's rows, from the topic itself."""
     consumer = Consumer({"bootstrap.servers": world.settings.brokers, "group.id": "closings", "enable.auto.commit": False})
     decoder = Decoder(store(world), world.settings.max_record_bytes)
@@ -112,11 +113,12 @@ def closings(world: World, seconds: float) -> tuple[dict[tuple[str, int], float]
             raw = RawBatch(number, [m.value() or b"" for m in messages], [m.key() for m in messages], offsets, broker_ms)
             for events in decoder.decode(raw).events:
                 model, times = events.frame[MODEL][0], events.frame[TIME].to_numpy()
-                ends = (times // SIZE_MS + 1) * SIZE_MS
+                offset = offsets_ms[model]
+                ends = ((times - offset) // SIZE_MS + 1) * SIZE_MS + offset
                 for end, count in zip(*np.unique(ends, return_counts=True), strict=True):
                     rows[model, int(end)] = rows.get((model, int(end)), 0) + int(count)
                 passed = np.maximum.accumulate(times) - GRACE_MS
-                for end in np.unique(passed // SIZE_MS * SIZE_MS):
+                for end in np.unique((passed - offset) // SIZE_MS * SIZE_MS + offset):
                     at = int(np.searchsorted(passed, end))
                     closed.setdefault((model, int(end)), float(broker_ms[events.index[at]]) / 1000)
     consumer.close()
@@ -130,12 +132,14 @@ def store(world: World) -> Any:
     return FileSchemaStore(world.settings.under_home("schemas"))
 
 
-def run(broker: Broker, home: Path, seconds: float, reports: bool) -> dict[str, Any]:
+def run(broker: Broker, home: Path, seconds: float, reports: bool, together: bool) -> dict[str, Any]:
     """One worker under the load; its figures."""
-    reference = values(10_000, 0)
-    world = World.make(
-        home, broker.bootstrap_servers, models(), spec=SPEC.replace("SHARE", "0.01" if reports else "1.0"), reference=reference
-    )
+    offsets_ms = {model: 0 if together else place * SIZE_MS // len(models()) for place, model in enumerate(models())}
+    spec = SPEC.replace("SHARE", "0.01" if reports else "1.0")
+    world = World.make(home, broker.bootstrap_servers, models(), spec=spec.replace("OFFSET", "0"), reference=values(10_000, 0))
+    for model, offset in offsets_ms.items():
+        file = world.settings.specs_dir / f"{model}.yaml"
+        file.write_text(file.read_text().replace("offset: 0ms", f"offset: {offset}ms"))
     for model in world.models:
         world.writer(model)
     process = world.start()
@@ -156,7 +160,7 @@ def run(broker: Broker, home: Path, seconds: float, reports: bool) -> dict[str, 
     watch.over.set()
     for thread in threads:
         thread.join()
-    closed, rows = closings(world, seconds)
+    closed, rows = closings(world, offsets_ms)
     process.terminate()
     process.wait(30)
     world.stop()
@@ -184,13 +188,17 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=90)
     options = parser.parse_args()
     lines = []
+    ways = {
+        "one after another": (False, False),
+        "one after another, with full reports all the time": (True, False),
+        "four at the same moment": (False, True),
+    }
     with tempfile.TemporaryDirectory() as home:
         (Path(home) / "kafka").mkdir()
         broker = Broker(Path(home) / "kafka")
         broker.start()
-        for reports in (False, True):
-            found = run(broker, Path(home) / f"world-{reports}", options.seconds, reports)
-            way = "with full reports all the time" if reports else "no reports"
+        for place, (way, (reports, together)) in enumerate(ways.items()):
+            found = run(broker, Path(home) / f"world-{place}", options.seconds, reports, together)
             for target in ("reader", "metrics"):
                 took = np.array(found[f"to_{target}_ms"])
                 for name, figure, promised in (("median", np.median(took), 100.0), ("p99", np.percentile(took, 99), 500.0)):
