@@ -20,6 +20,7 @@ _MODULES = {
     "topics": "streams.cli",
     "replay": "producers.cli",
     "console": "monitor.cli",
+    "fit": "monitor.cli",
     "pages": "monitor.cli",
     "report": "monitor.cli",
     "ui": "monitor.cli",

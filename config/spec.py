@@ -27,6 +27,7 @@ def label_text(label: object) -> object:
 
 
 Label = Annotated[str, BeforeValidator(label_text), Field(min_length=1)]
+CALIBRATION = 1  # raise it when monitor/calibration gives other thresholds from the same spec and reference
 AvroType = Literal["double", "long", "boolean", "string", "timestamp", "doubles"]  # timestamp: in ms; doubles: an array of numbers
 Kind = Literal["numerical", "categorical", "text", "embedding"]
 Monitor = Literal[
@@ -56,9 +57,9 @@ class Column(_Part):
             raise ValueError("a string column is judged as categories or as text: set kind: categorical, or kind: text")
         if self.kind == "text" and self.type != "string":
             raise ValueError(f"kind: text is for a string column, this one is {self.type}: set type: string, or another kind")
-        if (self.kind == "embedding") != (self.type == "doubles"):
         if self.type == "timestamp" and self.kind != "numerical":
             raise ValueError(f"a timestamp column is judged as a number (ms since the epoch), not as {self.kind}: leave kind out")
+        if (self.kind == "embedding") != (self.type == "doubles"):
             raise ValueError(
                 f"kind: embedding goes with type: doubles (an array of numbers), this column has type: {self.type} and kind: {self.kind}"
             )
@@ -74,9 +75,9 @@ class Output(Column):
     def _is_one_value(self) -> Output:
         if self.kind == "embedding":
             raise ValueError("prediction and target are one value a row: an embedding can only be a feature")
-        return self
         if self.type == "timestamp":
             raise ValueError("a timestamp can only be a feature: set type: long for a prediction or target in ms since the epoch")
+        return self
 
 
 class ColumnDrift(_Part):
@@ -107,9 +108,10 @@ class Drift(_Part):
 
     share: Annotated[float, Field(gt=0, le=1)] = 0.5
     thresholds: Literal["evidently", "calibrated"] = "evidently"
-    # The next three are for calibrated thresholds. See docs/thresholds.md.
+    # The next four are for calibrated thresholds. See docs/thresholds.md.
     rate: Annotated[float, Field(gt=0, le=0.5)] = 0.01  # false alarms per window, over all columns together
     floor: bool = True  # a column drifts only where it is beyond Evidently's own threshold, too
+    seed: Annotated[int, Field(ge=0)] = 0  # of the null windows that thresholds are made from
     reference_time: str | None = None  # the reference's column with the time of each row: quiet windows differ more than random rows
     alert_when: Annotated[str, BeforeValidator(checked_windows)] = "1 of 1 windows"  # so many drifted ones of the last judged windows
     columns: dict[str, ColumnDrift] = Field(default_factory=dict)
@@ -239,6 +241,8 @@ class ModelSpec(_Part):
         What stands at its default is left out, so that a newer Tidemark, with more fields, gives an old spec its old digest.
         """
         fields = self.model_dump(mode="json", exclude={"description", "artefact", "data"}, exclude_defaults=True)
+        if self.drift.thresholds == "calibrated":
+            fields["calibration"] = CALIBRATION  # with the seed and the reference all that thresholds follow from
         text = json.dumps(fields, sort_keys=True, ensure_ascii=False)
         return hashlib.sha256(f"{text}\n{reference_fingerprint}".encode()).hexdigest()[:16]
 

@@ -7,12 +7,17 @@ import math
 
 from monitor.statistics.profiles import CategoryProfile, Sample
 from monitor.values import Category, Counts
+from schemas.result import Hint
 
 SHOWN = 3  # categories named in one text
 LONGEST = 60  # characters of a category's name
 QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
 UNIT_SPREAD = 1.1  # quantiles scaled alike within 10 % are one factor
 UNIT_FACTOR = 1.5  # and a factor nearer to 1 is a shift, not a unit
+BROKEN_NULLS = 0.1  # and one this great tells of a data break
+FILLED = 0.1  # of the values: a share of one value that the reference hardly has, such as 0 or -999 in place of what is missing
+HARDLY = 0.01
+STRANGE = 0.5  # of the values outside the reference's range, or in categories that it does not have
 VISIBLE_NULLS = 0.01  # a change of the null share below this is not mentioned
 
 
@@ -62,6 +67,31 @@ def _listed(word: str, shares: dict[Category, float]) -> str:
     rest = f" and {len(most) - SHOWN} more" if len(most) > SHOWN else ""
     noun = "category" if len(most) == 1 else "categories"
     return f"{len(most)} {word} {noun}, {percent(sum(shares.values()))} of rows: {names}{rest}"
+
+
+def category_hint(reference: CategoryProfile, window: Counts) -> Hint:
+    """``data break`` where one category is left of several, or most values are new ones (another coding); else the population changed."""
+    new = {c: n for c, n in window.items() if c not in reference.position}
+    respelt = {str(c).strip().casefold() for c in reference.position} & {str(c).strip().casefold() for c in new}
+    constant = len(window) == 1 and len(reference.position) > 1 and max(reference.counts) < (1 - HARDLY) * reference.size
+    strange = sum(new.values()) >= STRANGE * sum(window.values())
+    return "data break" if constant or strange or respelt else "population change"
+
+
+def number_hint(reference: Sample, window: Sample) -> Hint:
+    """``data break`` where all numbers are one, one that the reference hardly has fills many places, most lie outside its range, or all
+    quantiles are scaled alike (another unit); else the population changed.
+    """
+    ours, theirs = [quantile(reference, q) for q in QUANTILES], [quantile(window, q) for q in QUANTILES]
+    constant = len(window.points) == 1 < len(reference.points)
+    most = int(window.counts.argmax())
+    at = int(reference.points.searchsorted(window.points[most]))
+    known = at < len(reference.points) and reference.points[at] == window.points[most]
+    before = reference.counts[at] / reference.size if known else 0.0
+    filled = before < HARDLY and window.counts[most] >= FILLED * window.size and window.size >= 1 / HARDLY
+    outside = (window.points < reference.points[0]) | (window.points > reference.points[-1])
+    strange = window.counts[outside].sum() >= STRANGE * window.size
+    return "data break" if constant or filled or strange or _unit(ours, theirs) else "population change"
 
 
 def quantile(values: Sample, share: float) -> float:

@@ -1,4 +1,4 @@
-"""The commands ``tidemark console``, ``pages``, ``report``, ``ui`` and ``watch``. What they need is imported when they run."""
+"""The commands ``tidemark console``, ``fit``, ``pages``, ``report``, ``ui`` and ``watch``. What they need is imported when they run."""
 
 from __future__ import annotations
 
@@ -36,6 +36,30 @@ def report(model: str, window: str, run: str | None) -> None:
 
 
 @click.command()
+@click.argument("spec")
+@click.option(
+    "--shift",
+    type=click.FloatRange(0, min_open=True),
+    default=0.25,
+    show_default=True,
+    help="To be found: of numbers, in standard deviations.",
+)
+@click.option(
+    "--mix",
+    type=click.FloatRange(0, 1, min_open=True),
+    default=0.1,
+    show_default=True,
+    help="To be found: share of rows that take another category.",
+)
+def fit(spec: str, shift: float, mix: float) -> None:
+    """Calibrate the thresholds of SPEC (a model's name, or a spec's path) on its reference, and say what they come to."""
+    from monitor.calibration.command import run  # noqa: PLC0415
+    from monitor.calibration.power import Shift  # noqa: PLC0415
+
+    run(settings(), spec, Shift(shift, mix))
+
+
+@click.command()
 def ui() -> None:
     """Open Evidently's own pages over the workspace: every judged window, over time."""
     from monitor.workspace.pages import open_pages  # noqa: PLC0415
@@ -43,4 +67,4 @@ def ui() -> None:
     open_pages(settings())
 
 
-commands: list[click.Command] = [console, pages, report, ui, watch]
+commands: list[click.Command] = [console, fit, pages, report, ui, watch]

@@ -5,17 +5,21 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from typing import Any
 
 from config.spec import ModelSpec
 from monitor import domain
-from monitor.changes import null_change
+from monitor.calibration.verdict import Thresholds
+from monitor.changes import BROKEN_NULLS, null_change
 from monitor.columns import DATA_ERRORS, MISSING, ReadColumn, read_columns
 from monitor.judging import judge_column
 from monitor.outcome import window_result
 from monitor.performance.judge import judge_performance
 from monitor.reference import ColumnProfile, ReferenceProfile
 from monitor.suites import judge_quality
+from monitor.text import excess
 from monitor.values import ValueMisfit
+from monitor.verdict import Verdict
 from monitor.window import WindowData
 from schemas.result import ColumnResult, Role, Status, WindowResult
 
@@ -28,7 +32,7 @@ def evaluate(window: WindowData, spec: ModelSpec, profile: ReferenceProfile, giv
     """
     enough = window.rows >= spec.min_rows
     read = read_columns(window.frame, spec.columns)
-    columns = tuple(_column(window, name, role, read[name], profile.columns[name], enough, given_up) for name, role, _ in spec.judged())
+    columns = tuple(_column(window, spec, name, role, read[name], profile, enough, given_up) for name, role, _ in spec.judged())
     features = [c for c in columns if c.role == "feature" and c.status == "ok"]
     drifted = sum(c.drifted for c in features)
     share = drifted / len(features) if features else 0.0
@@ -39,12 +43,31 @@ def evaluate(window: WindowData, spec: ModelSpec, profile: ReferenceProfile, giv
         "columns": (*columns, *dataset),
         "drifted_columns": drifted,
         "drift_share": share,
-        "drifted": bool(features) and share >= spec.drift.share,
+        **_dataset_rule(spec, profile, columns, share if features else None),
         "quality": quality,
         "tests": tests,
         "performance": judge_performance(window, spec, profile.performance),
     }
     return window_result(window, spec, status, reason, reference_fingerprint=profile.fingerprint, **verdict)
+
+
+def _dataset_rule(spec: ModelSpec, profile: ReferenceProfile, columns: Sequence[ColumnResult], share: float | None) -> dict[str, Any]:
+    """The verdict on the window; ``share`` is None where no feature was judged.
+
+    With calibrated thresholds one calibrated column suffices, since their levels are set together; the share still counts, for columns that
+    cannot be calibrated.
+    """
+    by_share = share is not None and share >= spec.drift.share
+    if profile.calibration is None:
+        return {"drifted": by_share}
+    features = [c for c in columns if c.role == "feature" and c.status == "ok"]
+    stock = sum(c.drifted if c.evidently_drifted is None else c.evidently_drifted for c in features)
+    return {
+        "drifted": by_share or any(c.drifted and c.name in profile.calibration.columns for c in columns),
+        "thresholds": "calibrated",
+        "false_alarm_rate": profile.calibration.rate,
+        "evidently_drifted": bool(features) and stock / len(features) >= spec.drift.share,
+    }
 
 
 def _status(window: WindowData, spec: ModelSpec, columns: Sequence[ColumnResult]) -> tuple[Status, str]:
@@ -57,8 +80,9 @@ def _status(window: WindowData, spec: ModelSpec, columns: Sequence[ColumnResult]
 
 
 def _column(
-    window: WindowData, name: str, role: Role, read: ReadColumn, profile: ColumnProfile, enough: bool, given_up: str
+    window: WindowData, spec: ModelSpec, name: str, role: Role, read: ReadColumn, reference: ReferenceProfile, enough: bool, given_up: str
 ) -> ColumnResult:
+    profile = reference.columns[name]
     missing = read.raw is None
     nulls = window.nulls.get(name, window.rows if missing else 0)
     rows = 0 if read.raw is None else window.frame.height - read.raw.null_count()
@@ -72,25 +96,52 @@ def _column(
         return result("error", MISSING)
     if given_up and profile.slow:
         return result("error", f"{profile.method.display_name if profile.method else name}: {given_up}")
+    thresholds = _thresholds(window, spec, name, reference)
+    # A target comes late or never: its nulls say nothing.
+    empty = thresholds is not None and role != "target" and thresholds.nulls_alarm(nulls)
     try:
-        found = judge_column(read, profile)
+        found = judge_column(read, profile, thresholds)
     except ValueMisfit as error:
         return result("error", f"the column {error}")
     except DATA_ERRORS as error:
-        return result("error", str(error) or type(error).__name__)
-    return ColumnResult(
-        name=name,
-        role=role,
-        kind=profile.kind,
-        status="ok",
+        return _no_value(result("ok"), profile, window.rows) if empty and not rows else result("error", str(error) or type(error).__name__)
+    return _judged(result("ok"), found, profile, window.rows, empty)
+
+
+def _thresholds(window: WindowData, spec: ModelSpec, name: str, reference: ReferenceProfile) -> Thresholds | None:
+    """The column's calibrated thresholds, where the spec has such and the column can have."""
+    column = reference.calibration.columns.get(name) if reference.calibration else None
+    if reference.calibration is None or column is None:
+        return None
+    return Thresholds(reference.calibration, column, window.rows, spec.drift.floor)
+
+
+def _judged(result: ColumnResult, found: Verdict, profile: ColumnProfile, rows: int, nulls_drifted: bool) -> ColumnResult:
+    drifted = found.score.drifted or nulls_drifted
+    broken = nulls_drifted or abs(result.nulls / rows - profile.nulls / profile.rows) >= BROKEN_NULLS
+    return replace(
+        result,
         reason=found.left_out,
         method=found.score.method.display_name,
         score=_finite(found.score.score),
         threshold=found.score.threshold,
-        drifted=found.score.drifted,
+        drifted=drifted,
         rows=found.values,
-        nulls=nulls,
-        changes=(*found.changes, *null_change(profile.nulls / profile.rows, nulls, window.rows)) if found.score.drifted else (),
+        changes=(*found.changes, *null_change(profile.nulls / profile.rows, result.nulls, rows)) if drifted else (),
+        excess=_finite(excess(found.score)[1]) if found.score.drifted else None,
+        hint=("data break" if broken else found.hint) if drifted else "",
+        evidently_threshold=found.evidently.threshold if found.evidently else None,
+        evidently_drifted=found.evidently.drifted if found.evidently else None,
+        nulls_drifted=nulls_drifted,
+    )
+
+
+def _no_value(result: ColumnResult, profile: ColumnProfile, rows: int) -> ColumnResult:
+    """A column that has lost all its values: no statistic can be had of it, its nulls alone say that it drifted."""
+    before = profile.nulls / profile.rows
+    changes = null_change(before, result.nulls, rows)
+    return replace(
+        result, method="share of nulls", score=1.0, threshold=before, drifted=True, changes=changes, hint="data break", nulls_drifted=True
     )
 
 

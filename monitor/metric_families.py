@@ -23,10 +23,11 @@ MAX_VERSIONS = 3  # series a stream: a rollout has two
 
 @dataclass(frozen=True, slots=True)
 class Closed:
-    """A window's result and the wall clock (s since the epoch) when it was closed."""
+    """A window's result, and the wall clock (s since the epoch) when it was closed."""
 
     result: WindowResult
     closed_at_s: float
+    alert: bool = False  # the alert of drift stands after it
 
 
 @dataclass(slots=True)
@@ -62,8 +63,32 @@ _DRIFTED_GAUGES: tuple[tuple[str, str, Callable[[Closed], float]], ...] = (
     ("tidemark_drifted_window_end_event_time_seconds", "End of the last drifted window", lambda c: c.result.end_ms / 1000),
     ("tidemark_drifted_window_share", "Drifted features over judged features in the last drifted window", lambda c: c.result.drift_share),
 )
+# name, help, value of the last JUDGED window of a spec with calibrated thresholds or persistence: alerts go by it in place of the share
+_RULE_GAUGES: tuple[tuple[str, str, Callable[[Closed], float]], ...] = (
+    ("tidemark_window_alert", "1 if as many of the last judged windows have drifted as alert_when asks for", lambda c: c.alert),
+    ("tidemark_window_evidently_drifted", "1 if the last judged window has drifted by Evidently's rule", lambda c: by_evidently(c.result)),
+)
+_SEVERITY_GAUGES: tuple[tuple[str, str, Callable[[Closed], float]], ...] = (
+    (
+        "tidemark_drifted_window_severity",
+        "How far beyond its calibrated threshold the furthest column of the last drifted window is; 1 at it",
+        lambda c: c.result.severity,
+    ),
+)
+CHANGES_SHOWN = 5  # columns of a drifted window whose change is told
+CHANGE_LENGTH = 200  # characters
 COLUMN = (*STREAM, "column", "role")
 _SCORED = (*COLUMN, "method")
+
+
+def own_rule(result: WindowResult) -> bool:
+    """True where an alert does not simply follow from the window's drifted share."""
+    return result.thresholds == "calibrated" or tuple(result.alert_windows) != (1, 1)
+
+
+def by_evidently(result: WindowResult) -> bool:
+    """The verdict of Evidently's rule, whichever rule counts."""
+    return result.drifted if result.evidently_drifted is None else result.evidently_drifted
 
 
 def _score(column: ColumnResult) -> float | None:
@@ -102,7 +127,11 @@ class WindowGauges(Collector):
         yield from self._families(_JUDGED_GAUGES, judged)
         drifted = {s: w.drifted for s, w in streams.items() if w.drifted}
         yield from self._families(_DRIFTED_GAUGES, drifted)
+        own = {s: c for s, c in judged.items() if own_rule(c.result)}
+        yield from self._families(_RULE_GAUGES, own)
+        yield from self._families(_SEVERITY_GAUGES, {s: c for s, c in drifted.items() if c.result.thresholds == "calibrated"})
         yield from self._columns(judged, drifted)
+        yield self._changes(drifted)
         yield _versions(streams)
         yield from quality_families({s: w.described.result for s, w in streams.items() if w.described}, self._admits)
         last = {s: w.closed.result for s, w in streams.items()}
@@ -137,6 +166,22 @@ class WindowGauges(Collector):
             if column.drifted and (value := _score(column)) is not None:
                 last.add_metric((*stream, column.name, column.role, column.method), value)
         yield from (score, limit, flag, last)
+
+    def _changes(self, drifted: Mapping[Stream, Closed]) -> Metric:
+        """What changed in the columns that are furthest beyond their thresholds, for the text of an alert."""
+        family = GaugeMetricFamily(
+            "tidemark_drifted_window_change",
+            "How far beyond its threshold a drifted column of the last drifted window is, with what changed in it",
+            labels=(*COLUMN, "change"),
+        )
+        for stream, closed in drifted.items():
+            shown = [c for c in closed.result.columns if c.drifted and c.changes and self._admits(stream, c.name)]
+            for column in sorted(shown, key=lambda c: -(c.excess or 0.0))[:CHANGES_SHOWN]:
+                text = "; ".join(column.changes)
+                hint = f" [{column.hint}]" if column.hint == "data break" else ""
+                change = (text if len(text) <= CHANGE_LENGTH else f"{text[: CHANGE_LENGTH - 1]}…") + hint
+                family.add_metric((*stream, column.name, column.role, change), column.excess or 0.0)
+        return family
 
     def _judged_columns(self, windows: Mapping[Stream, Closed]) -> Iterator[tuple[Stream, ColumnResult]]:
         for stream, closed in windows.items():

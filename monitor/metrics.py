@@ -11,6 +11,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Summ
 from monitor.metric_families import COLUMN, STREAM, ClientStatistics, Closed, Stream, WindowGauges
 from monitor.metric_performance import classes_of
 from monitor.metric_quality import columns_of
+from monitor.persistence import History
 from schemas.result import WindowResult
 
 # `_created` series would double the number of series and nothing of ours reads them
@@ -38,6 +39,7 @@ class Metrics:
         self._columns: set[tuple[Stream, str]] = set()
         self._classes: set[tuple[Stream, str]] = set()
         self._reasons: set[str] = set()
+        self._histories: dict[Stream, History] = {}
         self._build_windows(registry)
         self._build_pipeline(registry)
 
@@ -52,6 +54,7 @@ class Metrics:
 
         self._windows = counter("tidemark_windows_total", "Closed windows by the status of their result", (*STREAM, "status"))
         self._drifted_windows = counter("tidemark_drifted_windows_total", "Closed windows that have drifted")
+        self._alerted_windows = counter("tidemark_alerted_windows_total", "Judged windows after which the alert of drift stood")
         self._drifted_columns = counter("tidemark_drifted_columns_total", "Drifted features, summed over windows")
         self._column_drifts = counter("tidemark_column_drifted_windows_total", "Windows in which the column drifted", COLUMN)
         self._tests_failed = counter(
@@ -100,7 +103,7 @@ class Metrics:
         self._client = ClientStatistics()
         registry.register(self._client)
         self._per_stream: tuple[Counter | Gauge, ...] = (
-            *(self._windows, self._drifted_windows, self._drifted_columns, self._column_drifts, self._tests_failed),
+            *(self._windows, self._drifted_windows, self._alerted_windows, self._drifted_columns, self._column_drifts, self._tests_failed),
             *(
                 self._records,
                 self._late,
@@ -133,7 +136,14 @@ class Metrics:
             if new:
                 for status in STATUSES:
                     self._windows.labels(model, run_kind, status)
-                for counter in (self._drifted_windows, self._drifted_columns, self._records, self._late, self._duplicates):
+                for counter in (
+                    self._drifted_windows,
+                    self._alerted_windows,
+                    self._drifted_columns,
+                    self._records,
+                    self._late,
+                    self._duplicates,
+                ):
                     counter.labels(model, run_kind)
             return True
 
@@ -153,7 +163,14 @@ class Metrics:
             self._count_columns(stream, result)
         self._count_tests(stream, result)
         self._admit_classes(stream, result)
-        self._gauges.put(stream, Closed(result, closed_at_s))
+        alert = self._alert(stream, result)
+        self._alerted_windows.labels(*stream).inc(alert)
+        self._gauges.put(stream, Closed(result, closed_at_s, alert))
+
+    def _alert(self, stream: Stream, result: WindowResult) -> bool:
+        """True where the window was judged and the alert stands after it."""
+        with self._lock:
+            return result.status == "ok" and self._histories.setdefault(stream, History()).add(result)
 
     def show_result(self, result: WindowResult, closed_at_s: float) -> None:
         """Set the gauges as ``observe_result`` does, and count nothing: for a result that was published before this process began."""
@@ -162,7 +179,7 @@ class Metrics:
             self._count_columns(stream, result, weight=0)
             self._count_tests(stream, result, weight=0)
             self._admit_classes(stream, result)
-            self._gauges.put(stream, Closed(result, closed_at_s))
+            self._gauges.put(stream, Closed(result, closed_at_s, self._alert(stream, result)))
 
     def _admit_classes(self, stream: Stream, result: WindowResult) -> None:
         with self._lock:
@@ -191,6 +208,7 @@ class Metrics:
         self._gauges.remove(stream)
         with self._lock:
             self._streams.discard(stream)
+            self._histories.pop(stream, None)
             self._forgotten.add(stream)
             self._columns = {c for c in self._columns if c[0] != stream}
             self._classes = {c for c in self._classes if c[0] != stream}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from config.persistence import parse_windows
 from config.spec import ModelSpec
 from monitor.window import WindowData
 from schemas.result import Status, WindowResult
@@ -38,6 +39,7 @@ def window_result(window: WindowData, spec: ModelSpec, status: Status, reason: s
         duplicates=window.duplicates,
         exact=window.exact,
         share_threshold=spec.drift.share,
+        alert_windows=parse_windows(spec.drift.alert_when),
         source_partition=window.source_partition,
         **{**nothing, **found},
     )

@@ -21,6 +21,7 @@ from pathlib import Path
 from types import MappingProxyType
 
 from config.spec import ModelSpec
+from monitor.calibration.fit import Progress
 from monitor.reference import ReferenceProfile, load_reference
 
 log = logging.getLogger(__name__)
@@ -29,7 +30,7 @@ ALIGNMENT = 64  # of each array, as NumPy likes them
 _PACKAGES = ("numpy", "polars", "scipy")
 
 
-def stored_reference(spec: ModelSpec, path: Path) -> ReferenceProfile:
+def stored_reference(spec: ModelSpec, path: Path, progress: Progress | None = None) -> ReferenceProfile:
     """``load_reference``, from the stored profile where there is one of this very dataset, spec and code.
 
     The dataset counts as the same while its size and modification time are; its values are read and fingerprinted when it is fitted.
@@ -40,12 +41,12 @@ def stored_reference(spec: ModelSpec, path: Path) -> ReferenceProfile:
     try:
         found = path.stat()
     except OSError:
-        return load_reference(spec, path)  # which says what is wrong
+        return load_reference(spec, path, progress)  # which says what is wrong
     key = _key(spec, found.st_size, found.st_mtime_ns)
     stored = path.with_name(f"{path.name}.{spec.model}.profile")
     profile = _read(stored, key, path)
     if profile is None:
-        profile = load_reference(spec, path)
+        profile = load_reference(spec, path, progress)
         _write(stored, key, profile)
     return profile
 

@@ -12,6 +12,9 @@ import polars as pl
 
 from config.errors import ReferenceDataError
 from config.spec import Column, Kind, ModelSpec
+from monitor.calibration import Calibration, fit
+from monitor.calibration.blocks import epoch_ms
+from monitor.calibration.fit import Progress
 from monitor.domain import spaced
 from monitor.embeddings import EmbeddingProfile, common_length, fit_vectors, vectors
 from monitor.performance.measures import NotUsable
@@ -64,6 +67,8 @@ class ReferenceProfile:
         types: the columns that were read, by name: the spec's, and those of its class probabilities.
         performance: the model's own measures on the reference, one for each kind that the spec asks for.
         classified: rows for the domain classifier, where the spec asks for one.
+        calibration: where the spec asks for calibrated thresholds.
+        time: the column with the time of each row that ``calibration`` was made with.
     """
 
     path: Path
@@ -74,6 +79,8 @@ class ReferenceProfile:
     quality: ReferenceQuality | None = None
     performance: tuple[PerformanceProfile, ...] = ()
     classified: pl.DataFrame | None = None
+    calibration: Calibration | None = None
+    time: str | None = None
 
     @property
     def slow(self) -> bool:
@@ -87,7 +94,7 @@ class ReferenceProfile:
             ReferenceDataError: the file is gone, or is no longer the one that was fitted.
         """
         frame = _read(self.path, self.types)
-        if (found := _fingerprint(frame)) != self.fingerprint:
+        if (found := _fingerprint(_with_time(self.path, frame, self.time))) != self.fingerprint:
             raise ReferenceDataError(
                 f"reference {self.path} has changed since it was loaded (fingerprint {found}, was {self.fingerprint})",
                 "reload the spec, so that windows are judged by the new reference",
@@ -95,30 +102,37 @@ class ReferenceProfile:
         return frame
 
 
-def load_reference(spec: ModelSpec, path: Path) -> ReferenceProfile:
-    """Read a model's reference dataset and fit the columns that the spec judges.
+def load_reference(spec: ModelSpec, path: Path, progress: Progress | None = None) -> ReferenceProfile:
+    """Read a model's reference dataset and fit the columns that the spec judges, and its thresholds where they are calibrated.
+
+    ``progress`` is told how many of how many steps of the latter are done.
 
     Raises:
         ReferenceDataError: the file is missing or no Parquet, lacks a column of the spec, holds another type, has fewer than 2 rows,
             a judged column has no usable value, or class probabilities are none.
-        SpecError: the spec names an unknown drift method, or one that is not for its column.
+        SpecError: the spec names an unknown drift method, or one that is not for its column, or thresholds cannot be calibrated.
     """
     kinds = {name: judged_kind(column) for name, _, column in spec.judged()}
     methods = {name: _method(spec, name, kind) for name, kind in kinds.items()}
     types = {**spec.columns, **spec.probability_columns}
     frame = _read(path, types)
+    calibrate = spec.drift.thresholds == "calibrated"
+    time = spec.drift.reference_time if calibrate else None
+    timed = _with_time(path, frame, time)
     columns = {name: _fit(path, spec, frame[name], kind, methods[name]) for name, kind in kinds.items()}
     performance = _performance(path, spec, frame)
     quality = describe_reference(described_columns(spec), frame, spec.columns) if wanted(spec) else None
     return ReferenceProfile(
         path,
-        _fingerprint(frame),
+        _fingerprint(timed),
         frame.height,
         MappingProxyType(columns),
         MappingProxyType(types),
         performance=performance,
         quality=quality,
         classified=spaced(frame.select(list(spec.classified))) if spec.drift.domain_classifier else None,
+        calibration=fit(spec, timed, seed=spec.drift.seed, progress=progress) if calibrate else None,
+        time=time,
     )
 
 
@@ -199,6 +213,23 @@ def _read(path: Path, columns: Mapping[str, Column]) -> pl.DataFrame:
             f"{path} has {frame.height} rows: a reference needs at least {MIN_ROWS}", "write it with the held-out rows"
         )
     return pl.DataFrame([_conform(path, frame[name], column) for name, column in columns.items()])
+
+
+def _with_time(path: Path, frame: pl.DataFrame, time: str | None) -> pl.DataFrame:
+    """The frame and the time of its rows, ms since the epoch, under its name; as it is where it has that column already, or needs none."""
+    if time is None or time in frame.columns:
+        return frame
+    if time not in _schema(path):
+        raise ReferenceDataError(
+            f"{path} lacks column {time!r}, the spec's drift.reference_time", "write the reference with it, or take reference_time out"
+        )
+    series = pl.read_parquet(path, columns=[time], glob=False)[time]
+    try:
+        return frame.with_columns(epoch_ms(series).alias(time))
+    except (TypeError, pl.exceptions.PolarsError) as error:
+        raise ReferenceDataError(
+            f"{path}: column {time!r}, the spec's drift.reference_time, holds {series.dtype}, not times", "name a column with times"
+        ) from error
 
 
 def _schema(path: Path) -> list[str]:

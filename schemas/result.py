@@ -11,6 +11,7 @@ from urllib.parse import quote
 
 Status = Literal["ok", "insufficient_data", "error"]
 Role = Literal["feature", "prediction", "target", "dataset"]  # dataset: all features together
+Hint = Literal["", "data break", "seasonal", "population change"]
 PerformanceKind = Literal["regression", "classification", "prob_classification"]
 
 
@@ -20,6 +21,10 @@ class ColumnResult:
 
     ``status`` is ``error`` when this column could not be judged; ``reason`` says why and the other columns are judged all the same. Of a
     judged column ``reason`` names what was left out of it besides nulls, such as vectors of another length.
+
+    ``excess`` is how far beyond the threshold a drifted column is: 1 at it, 2 at twice the distance or at the square of the p-value; None
+    where its nulls alone drifted. ``hint`` is the kind of drift as far as counts tell. With calibrated thresholds ``evidently_threshold`` and
+    ``evidently_drifted`` are Evidently's own verdict on the same score, and ``nulls_drifted`` that of the test of the null share.
     """
 
     name: str
@@ -34,6 +39,11 @@ class ColumnResult:
     rows: int = 0
     nulls: int = 0
     changes: tuple[str, ...] = ()
+    excess: float | None = None
+    hint: Hint = ""
+    evidently_threshold: float | None = None
+    evidently_drifted: bool | None = None
+    nulls_drifted: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,6 +148,10 @@ class WindowResult:
     ``rows`` are the window's rows without duplicates where ``exact``, else all that arrived; ``sampled_rows`` of them were judged.
     ``drift_share`` is drifted features over judged features. ``run_offset`` is where a replay's ``run_start`` lies on its partition: a run
     is its id and this offset, so the same id may come again; -1 for live traffic.
+
+    With ``thresholds`` ``evidently`` a window has drifted where ``drift_share`` reaches ``share_threshold``; with ``calibrated`` where any
+    judged column has, too, which happens in a share ``false_alarm_rate`` of windows like the reference. ``evidently_drifted`` is then what
+    Evidently's rule says. An alert stands while ``alert_windows[0]`` of the last ``alert_windows[1]`` judged windows of the run drifted.
     """
 
     model: str
@@ -165,6 +179,15 @@ class WindowResult:
     run_offset: int = -1
     quality: DataQuality | None = None
     performance: tuple[Performance, ...] = ()
+    thresholds: Literal["evidently", "calibrated"] = "evidently"
+    false_alarm_rate: float | None = None
+    evidently_drifted: bool | None = None
+    alert_windows: tuple[int, ...] = (1, 1)
+
+    @property
+    def severity(self) -> float:
+        """How far beyond its threshold the furthest drifted column is (1 at it), 0 where none drifted or its nulls alone did."""
+        return max((c.excess for c in self.columns if c.drifted and c.excess is not None), default=0.0)
 
     @property
     def key(self) -> str:

@@ -23,7 +23,8 @@ class LastResult:
 
 
 def last_results(settings: Settings, partition: int, timeout_s: float = 10.0) -> list[LastResult]:
-    """For each model and kind of run its last drifted, last judged and last result on the partition, oldest first.
+    """For each model and kind of run its last drifted and its last result on the partition, oldest first, and its last judged ones: as many
+    as the rule of its alert looks at.
 
     Raises:
         KafkaException, TidemarkError: the broker does not answer, or not in time.
@@ -51,16 +52,23 @@ def last_results(settings: Settings, partition: int, timeout_s: float = 10.0) ->
 
 def _newest(reader: Consumer, deadline_s: float) -> list[LastResult]:
     kept: dict[tuple[str, str, str], LastResult] = {}
+    judged: dict[tuple[str, str], dict[str, LastResult]] = {}
     while time.monotonic() < deadline_s:
         for message in reader.consume(1000, 0.05):
             if message.error() is not None:  # the partition's end
-                return sorted(kept.values(), key=lambda k: (k.published_s, k.result.end_ms))
+                found = {last.result.key: last for lasts in judged.values() for last in lasts.values()}
+                found |= {last.result.key: last for last in kept.values()}
+                return sorted(found.values(), key=lambda k: (k.published_s, k.result.end_ms))
             result = decode_result(message.value() or b"")
             last = LastResult(result, message.timestamp()[1] / 1000)
             stream = (result.model, result.run_kind)
             kept[*stream, "last"] = last
             if result.status == "ok":
-                kept[*stream, "judged"] = last
+                windows = judged.setdefault(stream, {})
+                windows.pop(result.key, None)
+                windows[result.key] = last
+                while len(windows) > result.alert_windows[1]:
+                    del windows[next(iter(windows))]
             if result.drifted:
                 kept[*stream, "drifted"] = last
     raise TidemarkError("the results topic cannot be read to its end in time", "look at the broker; the supervisor starts the worker anew")

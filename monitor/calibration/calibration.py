@@ -28,6 +28,7 @@ class ColumnCalibration:
         thresholds: in the method's unit, shape (grid,); a column alone exceeds its own more rarely than the rate.
         values: the reference's usable values.
         nulls: the reference's rows without a value.
+        null_spread: standard deviation between blocks of their share; 0 without blocks.
         rare: values seen so rarely in the reference decide its score that an alarm is confirmed by a permutation test.
     """
 
@@ -38,6 +39,7 @@ class ColumnCalibration:
     values: int
     nulls: int
     rare: bool
+    null_spread: float = 0.0
 
     def threshold(self, n: float) -> float:
         """In the method's unit, for a window with n usable values: log-log interpolation over the effective size."""

@@ -2,25 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from types import MappingProxyType
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 import polars as pl
 
-from config.errors import ReferenceDataError
+from config.errors import ReferenceDataError, SpecError
 from config.spec import ModelSpec
 from monitor.calibration import batched
+from monitor.calibration.blocks import LEAST_BLOCKS, add_excess, blocks_of, excesses, null_spread
 from monitor.calibration.calibration import Calibration, ColumnCalibration, effective_size
 from monitor.calibration.judged import JudgedColumn, judged_columns
 from monitor.calibration.law import Law, fit_law, score_of, transformed
-from monitor.calibration.null_share import NULL_PART, null_alarms
-from monitor.statistics.profiles import Floats
+from monitor.calibration.null_share import NULL_PART, null_alarms, null_shares
+from monitor.statistics.profiles import Floats, Ints
 
 DRAWS = 2000
 GRID = 8
 SMALLEST, LARGEST = 50, 10_000
 LEAST_ROWS = 60
+LEAST_THRESHOLD = 1e-12  # a column that never varies
+REMEDY = "name the reference's column with the time of each row, or take drift.reference_time out"
 Progress = Callable[[int, int], None]
 
 
@@ -30,14 +33,14 @@ def fit(
     """Calibrate a spec's thresholds on its reference. The same input gives the same calibration.
 
     Args:
-        frame: the reference's rows: the columns that the spec judges, of the spec's types.
+        frame: the reference's rows: the columns that the spec judges, of the spec's types, and ``drift.reference_time`` as it is.
         rate: false alarms per window over all columns together, 0 to 1; None for the spec's ``drift.rate``.
         progress: told how many of how many steps are done.
         draws: null windows at each size.
 
     Raises:
         ReferenceDataError: the reference has fewer than 60 rows.
-        SpecError: the spec names an unknown drift method.
+        SpecError: the spec names an unknown drift method or no time column, or no column can be calibrated.
     """
     if frame.height < LEAST_ROWS:
         raise ReferenceDataError(
@@ -46,27 +49,76 @@ def fit(
         )
     wanted = spec.drift.rate if rate is None else rate
     columns, left_out = judged_columns(spec, frame)
+    if not columns:
+        reasons = "; ".join(f"{name}: {reason}" for name, reason in left_out.items()) or "the spec judges no column"
+        raise SpecError(f"no column of {spec.model} can be calibrated: {reasons}", "set drift.thresholds: evidently")
+    blocks = time_blocks(spec, frame)
     sizes = grid(frame.height)
-    null_level = wanted * NULL_PART / max(len(columns), 1)
-    critical, laws = np.empty(len(sizes)), []
-    steps, done = len(sizes) * max(len(columns), 1), 0
-
-    def step() -> None:
-        nonlocal done
-        done += 1
-        if progress:
-            progress(done, steps)
-
-    for at, n in enumerate(sizes.tolist()):
-        rows = drawn(frame.height, batched.effective(frame.height, round(n)), draws, np.random.default_rng([seed, at]))
-        values = {name: null_values(column, rows, round(n), step) for name, column in columns.items()}
-        laws.append({name: fit_law(v) for name, v in values.items()})
-        flagged = null_alarms(columns, rows, null_level)
-        critical[at] = critical_level(values, laws[-1], flagged, wanted)
-    fitted = {name: _column(column, sizes, frame.height, critical, [law[name] for law in laws]) for name, column in columns.items()}
-    return Calibration(
-        wanted, seed, frame.height, draws, sizes, critical, null_level, MappingProxyType(fitted), MappingProxyType(left_out), 0
+    counter = _Steps(progress, len(sizes) * len(columns))
+    nulls = [_null_windows(columns, frame.height, n, draws, [seed, at], counter) for at, n in enumerate(sizes.tolist())]
+    laws = {name: [fit_law(window.values[name]) for window in nulls] for name in columns}
+    if len(blocks) >= LEAST_BLOCKS:
+        excess = excesses(columns, blocks, laws, sizes)
+        random = np.random.default_rng([seed, len(sizes)])
+        nulls = [replace(w, values=add_excess(w.values, columns, excess, n, random)) for w, n in zip(nulls, sizes.tolist(), strict=True)]
+        laws = {name: [fit_law(window.values[name]) for window in nulls] for name in columns}
+    null_level = wanted * NULL_PART / len(columns)
+    critical = np.array(
+        [
+            critical_level(w.values, {name: laws[name][at] for name in columns}, null_alarms(w.null_p_values, null_level, draws), wanted)
+            for at, w in enumerate(nulls)
+        ]
     )
+    critical = smooth(critical)
+    fitted = {name: _column(column, sizes, critical, laws[name], blocks) for name, column in columns.items()}
+    return Calibration(wanted, seed, frame.height, draws, sizes, critical, null_level, fitted, left_out, len(blocks))
+
+
+def time_blocks(spec: ModelSpec, frame: pl.DataFrame) -> list[Ints]:
+    """The reference's blocks of one window's duration; none where it has no time.
+
+    Raises:
+        SpecError: the spec names a column that the frame lacks, or that holds no times.
+    """
+    name = spec.drift.reference_time
+    if name is None:
+        return []
+    if name not in frame.columns:
+        raise SpecError(f"drift.reference_time is {name!r}, which the reference has not: it has {', '.join(frame.columns)}", REMEDY)
+    try:
+        return blocks_of(frame[name], spec.window)
+    except TypeError as error:
+        raise SpecError(f"drift.reference_time is {name!r}: {error}", REMEDY) from error
+
+
+@dataclass(frozen=True, slots=True)
+class _NullWindows:
+    """Null windows of one size: transformed scores by column, and p-values of their null shares where the reference has nulls."""
+
+    values: dict[str, Floats]
+    null_p_values: dict[str, Floats]
+
+
+class _Steps:
+    def __init__(self, progress: Progress | None, steps: int) -> None:
+        self._progress, self._steps, self._done = progress, steps, 0
+
+    def next(self) -> None:
+        self._done += 1
+        if self._progress:
+            self._progress(self._done, self._steps)
+
+
+def _null_windows(
+    columns: Mapping[str, JudgedColumn], size: int, n: float, draws: int, seed: Sequence[int], counter: _Steps
+) -> _NullWindows:
+    rows = drawn(size, batched.effective(size, round(n)), draws, np.random.default_rng(seed))
+    values = {}
+    for name, column in columns.items():
+        with np.errstate(divide="ignore", invalid="ignore"):
+            values[name] = transformed(column.method, batched.scores(column.method, column.binned(round(n)), rows))
+        counter.next()
+    return _NullWindows(values, {name: null_shares(column, rows) for name, column in columns.items() if column.nulls})
 
 
 def grid(rows: int) -> Floats:
@@ -79,14 +131,6 @@ def grid(rows: int) -> Floats:
 def drawn(rows: int, m: int, draws: int, random: np.random.Generator) -> batched.Rows:
     """Row numbers of null windows, drawn without replacement, shape (draws, m)."""
     return np.stack([random.choice(rows, m, replace=False, shuffle=False) for _ in range(draws)]).astype(np.int32)
-
-
-def null_values(column: JudgedColumn, rows: batched.Rows, n: int, step: Callable[[], None]) -> Floats:
-    """Transformed scores of the null windows that stand for windows of n rows, shape (draws,)."""
-    with np.errstate(divide="ignore", invalid="ignore"):
-        values = transformed(column.method, batched.scores(column.method, column.binned(n), rows))
-    step()
-    return values
 
 
 def critical_level(values: Mapping[str, Floats], laws: Mapping[str, Law], flagged: np.ndarray, rate: float) -> float:
@@ -102,9 +146,24 @@ def critical_level(values: Mapping[str, Floats], laws: Mapping[str, Law], flagge
     return max(float(np.interp(wanted, np.arange(1, len(rest) + 1), rest)), 1e-12)
 
 
-def _column(column: JudgedColumn, sizes: Floats, rows: int, critical: Floats, laws: list[Law]) -> ColumnCalibration:
-    share = column.coded.size / rows
-    effective = np.array([effective_size(n * share, column.coded.size) for n in sizes])
+def smooth(critical: Floats) -> Floats:
+    """Levels of neighbouring sizes averaged (a quarter, a half, a quarter, of the logarithms): each is known by few null windows only."""
+    logs = np.log(np.concatenate([critical[:1], critical, critical[-1:]]))
+    smoothed: Floats = np.exp((logs[:-2] + 2 * logs[1:-1] + logs[2:]) / 4)
+    return smoothed
+
+
+def _column(column: JudgedColumn, sizes: Floats, critical: Floats, laws: list[Law], blocks: list[Ints]) -> ColumnCalibration:
+    values = column.coded.size
+    effective = np.array([effective_size(n * values / len(column.missing), values) for n in sizes])
     thresholds = np.array([score_of(column.method, law.value(p)) for law, p in zip(laws, critical, strict=True)])
-    floor = np.where(thresholds > 0, thresholds, 1e-12)
-    return ColumnCalibration(column.method, tuple(laws), effective, floor, column.coded.size, column.nulls, column.rare)
+    return ColumnCalibration(
+        column.method,
+        tuple(laws),
+        effective,
+        np.maximum(thresholds, LEAST_THRESHOLD),
+        values,
+        column.nulls,
+        column.rare,
+        null_spread(column.missing, blocks),
+    )

@@ -10,7 +10,6 @@ import polars as pl
 from config.spec import Kind, ModelSpec
 from monitor.calibration.batched import OF_COUNTS, OF_NUMBERS
 from monitor.calibration.coded import CodedColumn, coded_categories, coded_numbers
-from monitor.reference import null_count
 from monitor.statistics.discrete import FEW_FOR_BINS, sturges_edges
 from monitor.statistics.methods import METHODS, chosen_method, default_method
 from monitor.statistics.profiles import sample
@@ -80,7 +79,6 @@ def judged_column(series: pl.Series, kind: Kind, method: str | None) -> JudgedCo
     if series.dtype == pl.Float64:
         missing = missing | series.is_nan().fill_null(False)
     name = method or default_method(kind, coded.size, coded.distinct).name
-    assert int(missing.sum()) == null_count(series)
     return JudgedColumn(coded, name, missing.to_numpy(), _rare(coded, name))
 
 

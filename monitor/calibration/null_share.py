@@ -5,6 +5,7 @@ Exact hypergeometric test: of the nulls of reference and window together, as man
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from functools import lru_cache
 
@@ -40,11 +41,29 @@ def null_p_value(reference_rows: int, reference_nulls: int, rows: int, nulls: in
     return float(null_p_values(reference_rows + rows, reference_nulls + nulls, rows)[nulls])
 
 
-def null_alarms(columns: Mapping[str, JudgedColumn], rows: Rows, level: float) -> npt.NDArray[np.bool_]:
-    """Null windows in which any column's null share has a p-value up to the level, shape (windows,)."""
-    flagged = np.zeros(len(rows), dtype=np.bool_)
-    for column in columns.values():
-        if column.nulls > 0:
-            found = column.missing[rows].sum(axis=1)
-            flagged |= null_p_values(len(column.missing), column.nulls, rows.shape[1])[found] <= level
+def null_p_value_over_time(reference_rows: int, reference_nulls: int, rows: int, nulls: int, spread: float, blocks: int) -> float:
+    """Where the share of nulls varies between blocks of the reference: Student's t with ``blocks`` - 1 degrees of freedom, the variance
+    between blocks added to that of chance.
+
+    Args:
+        spread: standard deviation between blocks.
+    """
+    share = (reference_nulls + nulls) / (reference_rows + rows)
+    chance = share * (1 - share) * (1 / rows + 1 / reference_rows)
+    deviation = math.sqrt(chance + spread**2 * (1 + 1 / blocks))
+    return float(2 * special.stdtr(blocks - 1, -abs(nulls / rows - reference_nulls / reference_rows) / deviation)) if deviation else 1.0
+
+
+def null_shares(column: JudgedColumn, rows: Rows) -> Floats:
+    """P-values of the null shares of windows drawn from the reference against the rest of it, shape (windows,)."""
+    found = column.missing[rows].sum(axis=1)
+    p_values: Floats = null_p_values(len(column.missing), column.nulls, rows.shape[1])[found]
+    return p_values
+
+
+def null_alarms(p_values: Mapping[str, Floats], level: float, windows: int) -> npt.NDArray[np.bool_]:
+    """Windows in which any column's null share has a p-value up to the level, shape (windows,)."""
+    flagged = np.zeros(windows, dtype=np.bool_)
+    for values in p_values.values():
+        flagged |= values <= level
     return flagged

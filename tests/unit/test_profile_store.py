@@ -51,7 +51,7 @@ def fitted(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
     """The references that were fitted, not read from the store."""
     seen: list[Path] = []
 
-    def load(spec: ModelSpec, path: Path) -> ReferenceProfile:
+    def load(spec: ModelSpec, path: Path, progress: object = None) -> ReferenceProfile:
         seen.append(path)
         return load_reference(spec, path)
 
