@@ -5,10 +5,14 @@ from __future__ import annotations
 import math
 from array import array
 from collections.abc import Callable
+from datetime import datetime
 from numbers import Integral, Real
 from typing import Any
 
 from fastavro.validation import validate
+
+from .errors import WrongType
+from .ids import time_to_ms
 
 Converter = Callable[[Any], Any]
 _MISSING_TYPES = frozenset({"NAType", "NaTType"})  # pandas.NA and pandas.NaT
@@ -61,6 +65,20 @@ def _null(value: Any, wanted: str, *, nan_is_null: bool = False) -> Any:
     raise ValueError(f"is {type(value).__name__}, not {wanted}")
 
 
+def _timestamp(value: Any) -> Any:
+    """Whole ms since the epoch: of those, of an aware datetime, or of its ISO 8601 text, for JSON has no times."""
+    if isinstance(value, str):
+        value = datetime.fromisoformat(value)
+    if (moment := getattr(value, "item", None)) is not None and type(value).__name__ == "datetime64":
+        return value.astype("datetime64[ms]").astype("int64").item() if moment() is not None else None  # UTC by definition
+    if type(value).__name__ in _MISSING_TYPES or not isinstance(value, datetime):
+        return _long(value)
+    try:
+        return time_to_ms(value)
+    except WrongType as error:
+        raise ValueError(str(error).partition(": ")[2]) from error
+
+
 def _doubles(value: Any) -> list[float] | None:
     """A list, a tuple or an array of one dimension, of NumPy, pandas or another library with ``tolist``."""
     if (shape := getattr(value, "shape", None)) is not None and len(shape) != 1:
@@ -99,6 +117,7 @@ _SIMPLE: dict[str, Converter] = {
     "boolean": _boolean,
     "string": _string,
 }
+_LOGICAL: dict[str, Converter] = {"timestamp-millis": _timestamp}
 
 
 def converter_of(avro_type: Any) -> Converter:
@@ -107,9 +126,15 @@ def converter_of(avro_type: Any) -> Converter:
     if holds_array(avro_type):
         return _doubles if nullable else _not_null(_doubles)
     others = _types(avro_type)
-    simple = _SIMPLE.get(others[0]) if len(others) == 1 and isinstance(others[0], str) else None
+    simple = _simple(others[0]) if len(others) == 1 else None
     convert = simple or _checked(avro_type)
     return convert if nullable else _not_null(convert)
+
+
+def _simple(avro_type: Any) -> Converter | None:
+    if isinstance(avro_type, dict) and avro_type.get("type") == "long":
+        return _LOGICAL.get(avro_type.get("logicalType", ""))
+    return _SIMPLE.get(avro_type) if isinstance(avro_type, str) else None
 
 
 def _types(avro_type: Any) -> list[Any]:

@@ -19,8 +19,8 @@ from .logs import LOG, RateLimitedLog
 
 # generation, now_ms, features, prediction, target, id, time, run, probabilities
 Item = tuple[Generation, int, Any, Any, Any, Any, Any, Any, Any]
-_CHUNK = 256  # events between two polls: delivery reports are served while a burst is encoded
-_BUSY_S, _WAITING_S, _IDLE_S = 0.02, 0.1, 1.0
+CHUNK = 256  # events between two polls: delivery reports are served while a burst is encoded
+BUSY_S, WAITING_S, _IDLE_S = 0.02, 0.1, 1.0
 _GATHER_S = 0.005  # let the request that woke this thread be answered first, and let more events gather
 _PURGE_S = 2.0
 
@@ -70,13 +70,14 @@ class Delivery:
         """Start the thread, in the process that emits."""
         self._thread.start()
 
-    def put(self, item: Item) -> None:
-        """Queue one event. Never blocks: the ledger has bounded what is pending."""
+    def put(self, item: Item) -> bool:
+        """Queue one event. Never blocks: the ledger has bounded what is pending. False when it is dropped here."""
         self._queue.append(item)
         if self._asleep:
             self._wake.set()
         if self._done:  # the thread ended between this event's admission and now
             self._drop_queue()
+        return True
 
     def stop(self, timeout_s: float) -> None:
         """Deliver what is pending for at most ``timeout_s``, drop the rest, and end the thread."""
@@ -86,24 +87,34 @@ class Delivery:
 
     def _run(self) -> None:
         self.producer = open_producer(self._settings, self._on_error, self._log)
+        begun = False
         while not self._finished():
             try:
+                if not begun:
+                    begun = True
+                    self._begin()
                 self._round()
             except Exception:  # noqa: BLE001 - the thread must outlive a bug: everything it has in hand is booked event by event
                 LOG.exception("the emitter's delivery thread goes on after an unexpected error")
-                time.sleep(_WAITING_S)
-        self._drop_rest()
+                time.sleep(WAITING_S)
+        self._end()
+
+    def _begin(self) -> None:
+        """Before the first round."""
 
     def _finished(self) -> bool:
-        return self._deadline is not None and (self._ledger.pending == 0 or time.monotonic() >= self._deadline)
+        return self._deadline is not None and (self._ledger.pending == 0 or self._over())
+
+    def _over(self) -> bool:
+        return self._deadline is not None and time.monotonic() >= self._deadline
 
     def _round(self) -> None:
         producer = self._producer()
         sent = 0
-        while self._queue and sent < _CHUNK and not self._fatal:
+        while self._queue and sent < CHUNK and not self._fatal:
             self._send(producer, self._queue.popleft())
             sent += 1
-        producer.poll(0 if sent == _CHUNK else _BUSY_S if sent else _WAITING_S if self._ledger.pending else 0)
+        producer.poll(0 if sent == CHUNK else BUSY_S if sent else WAITING_S if self._ledger.pending else 0)
         self._fold(DELIVERY_FAILED)
         self._publish()
         if self._ledger.pending == 0:
@@ -111,7 +122,7 @@ class Delivery:
 
     def _sleep(self) -> None:
         self._asleep = True
-        if not self._queue and self._deadline is None:  # looked at after the flag is up: no wake-up is missed
+        if self._idle() and self._deadline is None:  # looked at after the flag is up: no wake-up is missed
             self._wake.wait(_IDLE_S)
         self._asleep = False
         if self._wake.is_set():
@@ -119,41 +130,52 @@ class Delivery:
             if self._deadline is None:
                 time.sleep(_GATHER_S)
 
+    def _idle(self) -> bool:
+        return not self._queue
+
     def _send(self, producer: Producer, item: Item) -> None:
-        generation = item[0]
+        value = self._value(item)
+        if value is not None:
+            self._produce(producer, item[0], value)
+
+    def _value(self, item: Item) -> bytes | None:
+        """The record of an event, or None when it is dropped: booked, and a line in the log."""
         try:
             value = self._encode(item)
         except WrongType as error:
-            self._log.warn(f"wrong_type {error.column}", f"prediction event dropped: {error}")
-            self._ledger.drop(generation, WRONG_TYPE)
+            self._warn(f"wrong_type {error.column}", f"prediction event dropped: {error}")
+            self._ledger.drop(item[0], WRONG_TYPE)
         except Exception as error:  # noqa: BLE001 - a foreign object may raise anything
-            self._log.warn("wrong_type", f"prediction event dropped: it cannot be encoded: {error!r}")
-            self._ledger.drop(generation, WRONG_TYPE)
+            self._warn("wrong_type", f"prediction event dropped: it cannot be encoded: {type(error).__name__}")
+            self._ledger.drop(item[0], WRONG_TYPE)
         else:
-            self._produce(producer, generation, value)
+            if len(value) <= self._max_event_bytes:
+                return value
+            self._warn(TOO_LARGE, f"prediction event dropped: {len(value)} bytes, max_event_bytes is {self._max_event_bytes}")
+            self._ledger.drop(item[0], TOO_LARGE)
+        return None
+
+    def _warn(self, key: str, message: str) -> None:
+        self._log.warn(key, message)
 
     def _encode(self, item: Item) -> bytes:
         value = encode_item(self._encoder, item)
         for name in self._encoder.unknown(item[2]):
-            self._log.warn(f"unknown {name}", f"feature {name} is not in the event schema: it is left out of the event")
+            self._warn(f"unknown {name}", f"feature {name} is not in the event schema: it is left out of the event")
         for label in self._encoder.unknown_classes(item[8] or {}):
             known = ", ".join(map(repr, self._encoder.classes))[:500] or "none"
             text = f"probability of class {label} is not in the event schema (its classes: {known}): it is left out of the event"
-            self._log.warn(f"class {label}", text)
+            self._warn(f"class {label}", text)
         return value
 
     def _produce(self, producer: Producer, generation: Generation, value: bytes) -> None:
-        if len(value) > self._max_event_bytes:
-            self._log.warn(TOO_LARGE, f"prediction event dropped: {len(value)} bytes, max_event_bytes is {self._max_event_bytes}")
-            self._ledger.drop(generation, TOO_LARGE)
-            return
         while True:
             try:
                 producer.produce(self._topic, value=value, key=self._key, on_delivery=generation.report)
             except BufferError:  # librdkafka's own queue is full (its byte limit): serve reports until there is room
-                producer.poll(_WAITING_S)
+                producer.poll(WAITING_S)
                 self._fold(DELIVERY_FAILED)
-                if self._deadline is None or time.monotonic() < self._deadline:
+                if not self._over():
                     continue
                 self._ledger.drop(generation, CLOSED)
             except KafkaException as error:
@@ -182,19 +204,22 @@ class Delivery:
         return self.producer
 
     def _purge(self, reason: str) -> None:
+        self._purge_producer()
+        self._fold(reason)
+
+    def _purge_producer(self) -> None:
         assert self.producer is not None
         self.producer.purge()
         until = time.monotonic() + _PURGE_S
         while len(self.producer) and time.monotonic() < until:
-            self.producer.poll(_BUSY_S)
-        self._fold(reason)
+            self.producer.poll(BUSY_S)
 
     def _drop_queue(self) -> None:
         with suppress(IndexError):  # empty: another thread may be dropping too
             while True:
                 self._ledger.drop(self._queue.popleft()[0], CLOSED)
 
-    def _drop_rest(self) -> None:
+    def _end(self) -> None:
         self._done = True
         self._drop_queue()
         self._purge(CLOSED)

@@ -8,17 +8,23 @@ import os
 import threading
 import time
 import weakref
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from .delivery import Delivery, Item, encode_item
 from .encode import ID_PATTERN, EventEncoder, Schema, read_schema
-from .errors import EmitterError, EventRefused, WrongType
+from .errors import EmitterError, EventRefused
+from .handed_in import by_label, copied, known_columns
+from .ids import in_sample, uuid7
 from .kafka import producer_settings
 from .ledger import CLOSED, WRONG_TYPE, Counters, Generation, Ledger
 from .metrics import MetricsPublisher, open_publisher
+from .spill import Spill
+from .spilled import SpilledDelivery
+
+_UNBOUNDED = 2**62  # the spill's bytes bound what is pending
 
 
 class Emitter:
@@ -39,6 +45,11 @@ class Emitter:
         delivery_timeout_s: s that an event waits for the broker before it is dropped as ``delivery_failed``.
         exit_timeout_s: s that the process's end may wait for delivery.
         strict: for tests: ``emit`` raises ``EventRefused`` (``WrongType`` names the column) for what it would drop at once.
+        sample_rate: share of the predictions that is emitted, above 0 to 1; each event says it. Which ones follows from their ids.
+        redact: columns whose values never leave the service: they are sent as null, and neither logged nor spilled.
+        spill: a folder for a write-ahead log: ``emit`` returns once the event lies in a file there, so a killed service loses nothing that
+            it accepted; the next start sends the rest. None: events wait in memory.
+        spill_bytes: most bytes that this process keeps there; more events are dropped as ``spill_full``.
         metrics: count in Prometheus too, where ``prometheus_client`` is installed.
         registry: a ``prometheus_client`` registry; None is the default one.
         kafka: more librdkafka settings, for example TLS and SASL.
@@ -61,6 +72,10 @@ class Emitter:
         delivery_timeout_s: float = 120.0,
         exit_timeout_s: float = 5.0,
         strict: bool = False,
+        sample_rate: float = 1.0,
+        redact: Collection[str] = (),
+        spill: str | Path | None = None,
+        spill_bytes: int = 256 << 20,
         metrics: bool = True,
         registry: Any = None,
         kafka: Mapping[str, Any] | None = None,
@@ -69,11 +84,17 @@ class Emitter:
             raise EmitterError(f"model={model!r} is not an id: use 1 to 64 of A-Za-z0-9_.-")
         if not isinstance(queue_size, int) or not 1 <= queue_size <= 10_000_000:
             raise EmitterError(f"queue_size={queue_size!r}: give a whole number from 1 to 10,000,000")
-        self._encoder = EventEncoder(read_schema(schema), model, str(model_version), schema_id)
-        self._settings = producer_settings(bootstrap_servers, queue_size, max_event_bytes, delivery_timeout_s, kafka or {})
-        self._model, self._topic, self._queue_size, self._max_event_bytes = model, topic, queue_size, max_event_bytes
+        if not isinstance(sample_rate, (int, float)) or not 0 < sample_rate <= 1:
+            raise EmitterError(f"sample_rate={sample_rate!r}: give a share above 0, up to 1")
+        self._encoder = EventEncoder(read_schema(schema), model, str(model_version), schema_id, float(sample_rate))
+        self._redact = known_columns(redact, self._encoder.columns)
+        self._sample_rate = float(sample_rate)
+        self._spill_folder, self._spill_bytes = None if spill is None else Path(spill), spill_bytes
+        timeout_s = delivery_timeout_s if spill is None else 0  # 0: Kafka's client never gives up, for the files hold the events
+        self._settings = producer_settings(bootstrap_servers, queue_size, max_event_bytes, timeout_s, kafka or {})
+        self.model, self._topic, self._queue_size, self._max_event_bytes = model, topic, queue_size, max_event_bytes
         self._exit_timeout_s, self._strict = exit_timeout_s, strict
-        self._metrics, self._registry = metrics, registry
+        self._metrics, self.registry = metrics, registry
         self._delivery: Delivery | None
         self._publisher: MetricsPublisher | None
         self._stopped: bool
@@ -97,7 +118,8 @@ class Emitter:
         target: Any = None,
         probabilities: Mapping[Any, Any] | None = None,
     ) -> bool:
-        """Hand in one prediction; returns at once. True: it is queued. False: it was dropped and counted.
+        """Hand in one prediction; returns at once. True: it is queued (with ``spill``: it lies in the file), or sampling leaves it out.
+        False: it was dropped and counted.
 
         Args:
             features: value per column; a missing column is null, a column that the schema lacks is left out (and logged). An embedding is
@@ -114,10 +136,17 @@ class Emitter:
             EventRefused: in strict mode only.
         """
         now_ms = time.time_ns() // 1_000_000
-        copy = _copied(features, "features")
+        copy = copied(features, "features")
         if isinstance(copy, dict):
+            for name in self._redact:
+                copy.pop(name, None)
             self._encoder.freeze(copy)
-        chances = None if probabilities is None else _by_label(_copied(probabilities, "probabilities"))
+        if self._sample_rate < 1:
+            event_id = uuid7(now_ms) if event_id is None else event_id
+            if not in_sample(event_id, self._sample_rate):
+                self._ledger.sample_out()
+                return True
+        chances = None if probabilities is None else by_label(copied(probabilities, "probabilities"))
         admitted = self._ledger.admit()
         if not isinstance(admitted, Generation):
             return self._refused(admitted)
@@ -125,24 +154,29 @@ class Emitter:
         if self._strict:
             self._try_encoding(item)
         try:
-            (self._delivery or self.start()).put(item)
+            accepted = (self._delivery or self.start()).put(item)
         except RuntimeError:  # no thread can be started: the process is ending, or at its limit
             self._ledger.drop(admitted, CLOSED)
             return False
-        return True
+        if self._strict and not accepted:
+            raise EventRefused("not_spilled", "prediction event dropped: too large, or the spill has no room; counters() has the reason")
+        return accepted
 
     def start(self) -> Delivery:
-        """Start the delivery thread and the Prometheus counters. The first ``emit`` does it; a service's start hook may do it sooner."""
+        """Start the delivery thread and the Prometheus counters, and send what an earlier process left in the spill.
+
+        The first ``emit`` does it; a service's start hook may do it sooner.
+        """
         with self._starting:
             if self._delivery is None:
-                self._publisher = open_publisher(self._model, self._registry) if self._metrics else None
+                self._publisher = open_publisher(self.model, self.registry) if self._metrics else None
                 delivery = self._new_delivery()
                 delivery.start()
                 self._delivery = delivery
             return self._delivery
 
     def counters(self) -> Counters:
-        """A snapshot: ``emitted == delivered + sum(dropped.values()) + pending``, always."""
+        """A snapshot: ``emitted + recovered == delivered + sum(dropped.values()) + pending + sampled_out``, always."""
         return self._ledger.snapshot()
 
     def flush(self, timeout_s: float = 10.0) -> bool:
@@ -150,7 +184,10 @@ class Emitter:
         return self._ledger.flush(timeout_s)
 
     def close(self, timeout_s: float = 5.0) -> None:
-        """Deliver what is pending, for at most ``timeout_s``; drop the rest as ``closed``. Later events are dropped. Twice is harmless."""
+        """Deliver what is pending, for at most ``timeout_s``; drop the rest as ``closed``, or leave it in the spill for the next start.
+
+        Later events are dropped. Twice is harmless.
+        """
         self._ledger.close()
         with self._starting:
             if self._delivery is not None and not self._stopped:
@@ -169,7 +206,8 @@ class Emitter:
 
     def _fresh(self) -> None:
         """The state of one process: counters, queue, thread, producer."""
-        self._ledger = Ledger(self._queue_size)
+        self._ledger = Ledger(self._queue_size if self._spill_folder is None else _UNBOUNDED)
+        self._spill = None if self._spill_folder is None else Spill(self._spill_folder, self.model, self._spill_bytes)
         self._starting = threading.RLock()
         self._delivery = None
         self._publisher = None
@@ -181,18 +219,23 @@ class Emitter:
         if self._delivery is not None:
             for left in (self._delivery, self._delivery.producer):
                 ctypes.pythonapi.Py_IncRef(ctypes.py_object(left))
+        if self._spill is not None:
+            self._spill.abandon()
         self._fresh()
 
     def _new_delivery(self) -> Delivery:
-        return Delivery(
-            encoder=self._encoder,
-            ledger=self._ledger,
-            settings=self._settings,
-            topic=self._topic,
-            key=self._model.encode(),
-            max_event_bytes=self._max_event_bytes,
-            publish=self._publish,
-        )
+        given: dict[str, Any] = {
+            "encoder": self._encoder,
+            "ledger": self._ledger,
+            "settings": self._settings,
+            "topic": self._topic,
+            "key": self.model.encode(),
+            "max_event_bytes": self._max_event_bytes,
+            "publish": self._publish,
+        }
+        if self._spill is None:
+            return Delivery(**given)
+        return SpilledDelivery(spill=self._spill, in_flight=self._queue_size, **given)
 
     def _publish(self) -> None:
         if self._publisher is not None:
@@ -211,34 +254,6 @@ class Emitter:
         except Exception:
             self._ledger.drop(item[0], WRONG_TYPE)
             raise
-
-
-def _copied(values: object, name: str) -> dict[Any, Any] | WrongType:
-    """The values as they are now; the delivery thread reads them later. What cannot be read is handed on as an error, to be counted."""
-    try:
-        if isinstance(values, Mapping):
-            return dict(values)
-        return WrongType(name, f"is {type(values).__name__}, not a mapping of {_KEYS[name]}")
-    except Exception as error:  # noqa: BLE001 - a foreign mapping may raise anything, and the service must not see it
-        return WrongType(name, f"cannot be read: {type(error).__name__}")
-
-
-_KEYS = {"features": "column to value", "probabilities": "class label to probability"}
-
-
-def _by_label(probabilities: dict[Any, Any] | WrongType) -> dict[str, Any] | WrongType:
-    """Labels as text: a model's own classes may be numbers or booleans, of NumPy too."""
-    if isinstance(probabilities, WrongType):
-        return probabilities
-    try:
-        return {_label(key): value for key, value in probabilities.items()}
-    except Exception as error:  # noqa: BLE001 - as above
-        return WrongType("probabilities", f"has a class label that is no text: {type(error).__name__}")
-
-
-def _label(key: Any) -> str:
-    whole = isinstance(key, float) and key.is_integer()
-    return str(int(key)) if whole else str(key)
 
 
 _EMITTERS: weakref.WeakSet[Emitter] = weakref.WeakSet()

@@ -9,20 +9,24 @@ from dataclasses import dataclass, field
 from typing import Any
 
 QUEUE_FULL, WRONG_TYPE, TOO_LARGE, DELIVERY_FAILED, CLOSED = "queue_full", "wrong_type", "too_large", "delivery_failed", "closed"
-REASONS = (QUEUE_FULL, WRONG_TYPE, TOO_LARGE, DELIVERY_FAILED, CLOSED)
+SPILL_FULL, SPILL_FAILED = "spill_full", "spill_failed"
+REASONS = (QUEUE_FULL, WRONG_TYPE, TOO_LARGE, DELIVERY_FAILED, CLOSED, SPILL_FULL, SPILL_FAILED)
 
 
 @dataclass(frozen=True, slots=True)
 class Counters:
-    """A snapshot taken at one instant: ``emitted == delivered + sum(dropped.values()) + pending``.
+    """A snapshot taken at one instant: ``emitted + recovered == delivered + sum(dropped.values()) + pending + sampled_out``.
 
-    ``emitted`` counts every call of ``emit``; ``delivered`` what the broker acknowledged; ``dropped`` has every reason as a key.
+    ``emitted`` counts every call of ``emit``; ``delivered`` what the broker acknowledged; ``dropped`` has every reason as a key;
+    ``sampled_out`` what the sampling rate leaves out; ``recovered`` what an earlier process left in the spill folder.
     """
 
     emitted: int
     delivered: int
     dropped: dict[str, int]
     pending: int
+    sampled_out: int = 0
+    recovered: int = 0
 
 
 @dataclass(eq=False, slots=True)
@@ -48,7 +52,7 @@ class Ledger:
         self._limit = limit
         self._lock = threading.RLock()  # reentrant: a signal handler or a destructor may emit while emit runs
         self._changed = threading.Condition(self._lock)
-        self._emitted = self._delivered = self._pending = 0
+        self._emitted = self._delivered = self._pending = self._sampled_out = self._recovered = 0
         self._dropped: Counter[str] = Counter()
         self._generations = [Generation()]
         self._closed = False
@@ -65,6 +69,29 @@ class Ledger:
             generation = self._generations[-1]
             generation.pending += 1
             return generation
+
+    def sample_out(self) -> None:
+        """Count one event that the sampling rate leaves out."""
+        with self._lock:
+            self._emitted += 1
+            self._sampled_out += 1
+
+    def recover(self, count: int) -> Generation:
+        """Count events of an earlier process in, and say where they are booked."""
+        with self._lock:
+            generation = self._generations[-1]
+            self._recovered += count
+            self._pending += count
+            generation.pending += count
+            return generation
+
+    def settle(self, counts: list[tuple[Generation, int]], refused: int, reason: str) -> None:
+        """Book events that the spill has let go: delivered, but for ``refused`` of them, which are dropped under ``reason``."""
+        with self._lock:
+            self._delivered += sum(count for _, count in counts) - refused
+            self._dropped[reason] += refused
+            for generation, count in counts:
+                self._settle(generation, count)
 
     def drop(self, generation: Generation, reason: str) -> None:
         """Book a pending event as dropped."""
@@ -117,4 +144,4 @@ class Ledger:
         """The counters at one instant."""
         with self._lock:
             dropped = {reason: self._dropped[reason] for reason in REASONS}
-            return Counters(self._emitted, self._delivered, dropped, self._pending)
+            return Counters(self._emitted, self._delivered, dropped, self._pending, self._sampled_out, self._recovered)

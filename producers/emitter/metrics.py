@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 from typing import Any
 
 from .ledger import REASONS, Counters
@@ -22,6 +23,9 @@ def _families(registry: Any) -> tuple[Any, ...]:
             Counter("tidemark_emitter_emitted", "Prediction events handed to the emitter", ["model"], registry=registry),
             Counter("tidemark_emitter_delivered", "Prediction events the broker acknowledged", ["model"], registry=registry),
             Counter("tidemark_emitter_dropped", "Prediction events dropped", ["model", "reason"], registry=registry),
+            Counter("tidemark_emitter_sampled_out", "Prediction events that the sampling rate left out", ["model"], registry=registry),
+            Counter("tidemark_emitter_recovered", "Prediction events of an earlier process, from the spill", ["model"], registry=registry),
+            Counter("tidemark_emitter_requests", "Requests seen by the emitter's middleware", ["model", "outcome"], registry=registry),
             registry,  # kept alive: its id must not be another's
         )
     return _FAMILIES[id(registry)]
@@ -31,9 +35,10 @@ class MetricsPublisher:
     """Adds what is new since the last ``publish`` to the Prometheus counters of one model."""
 
     def __init__(self, model: str, registry: Any = None) -> None:
-        emitted, delivered, dropped, _ = _families(registry)
+        emitted, delivered, dropped, sampled_out, recovered, *_ = _families(registry)
         self._lock = threading.Lock()
         self._emitted, self._delivered = emitted.labels(model), delivered.labels(model)
+        self._sampled_out, self._recovered = sampled_out.labels(model), recovered.labels(model)
         self._dropped = {reason: dropped.labels(model, reason) for reason in REASONS}
         self._last = Counters(0, 0, dict.fromkeys(REASONS, 0), 0)
 
@@ -41,10 +46,12 @@ class MetricsPublisher:
         """Add the difference between ``now`` and the last call."""
         with self._lock:
             last = self._last
-            if now.emitted == last.emitted and now.pending == last.pending:
+            if now == last:
                 return
             _add(self._emitted, now.emitted - last.emitted)
             _add(self._delivered, now.delivered - last.delivered)
+            _add(self._sampled_out, now.sampled_out - last.sampled_out)
+            _add(self._recovered, now.recovered - last.recovered)
             for reason, counter in self._dropped.items():
                 _add(counter, now.dropped[reason] - last.dropped[reason])
             self._last = now
@@ -65,3 +72,13 @@ def open_publisher(model: str, registry: Any = None) -> MetricsPublisher | None:
     except ValueError as error:
         LOG.warning("the emitter's Prometheus counters are off: %s", error)
         return None
+
+
+def request_counter(model: str, registry: Any = None) -> Callable[[str], None]:
+    """A function that counts one request of a model by its outcome, or does nothing where there is no ``prometheus_client``."""
+    try:
+        with _LOCK:
+            counter = _families(registry)[5]
+    except (ImportError, ValueError):  # logged when the emitter itself was started
+        return lambda _outcome: None
+    return lambda outcome: counter.labels(model, outcome).inc()

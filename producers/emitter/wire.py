@@ -60,6 +60,8 @@ def writer_of(avro_type: Any) -> Write:
     convert = converter_of(avro_type)
     if holds_array(avro_type) and (nullable or not isinstance(avro_type, list)):
         return _array(convert, prefix, null)
+    if isinstance(kind, dict) and kind.get("logicalType") == "timestamp-millis" and kind.get("type") == "long":
+        kind = "long"  # on the wire it is one
     make = _MAKERS.get(kind) if isinstance(kind, str) else None
     return make(convert, prefix, null) if make else _foreign(convert, avro_type)
 
