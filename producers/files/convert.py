@@ -11,6 +11,7 @@ from schemas.dtypes import DTYPES
 TRUE = ("true", "t", "yes", "y", "1", "1.0")
 FALSE = ("false", "f", "no", "n", "0", "0.0")
 _UTC_MS = pl.Datetime("ms", "UTC")
+_ISO = ("%Y-%m-%dT%H:%M:%S%.f%#z", "%Y-%m-%d %H:%M:%S%.f%#z", "%Y-%m-%dT%H:%M:%S%.f", "%Y-%m-%d %H:%M:%S%.f", "%Y-%m-%d %H:%M")
 
 
 class Unfit(Exception):
@@ -35,7 +36,7 @@ def to_type(series: pl.Series, wanted: AvroType, decimal: str = ".") -> pl.Serie
         return _texts(series)
     plain = series.cast(pl.String) if isinstance(series.dtype, pl.Categorical | pl.Enum) else series
     made = _parsed(plain, wanted, decimal) if plain.dtype == pl.String else _cast(plain, wanted)
-    return _whole(series, made, {"double": "number", "long": "whole number", "boolean": "truth value"}[wanted])
+    return _whole(series, made, {"double": "number", "long": "whole number", "boolean": "truth value", "timestamp": "ISO time"}[wanted])
 
 
 def _whole(series: pl.Series, made: pl.Series, what: str) -> pl.Series:
@@ -52,12 +53,26 @@ def _parsed(texts: pl.Series, wanted: AvroType, decimal: str) -> pl.Series:
     if wanted == "boolean":
         low = texts.str.to_lowercase()
         return pl.select(pl.when(low.is_in(TRUE)).then(True).when(low.is_in(FALSE)).then(False)).to_series().alias(texts.name)
+    if wanted == "timestamp":
+        return _iso_ms(texts)
     if decimal == ",":
         texts = texts.str.replace(",", ".", literal=True)
     floats = texts.cast(pl.Float64, strict=False)
     if wanted == "double":
         return floats
     return texts.cast(pl.Int64, strict=False).fill_null(_integral(floats))
+
+
+def _iso_ms(texts: pl.Series) -> pl.Series:
+    """Of ISO dates and times; without a zone they are UTC."""
+    made = texts.str.to_date("%Y-%m-%d", strict=False).cast(_UTC_MS)
+    for form in _ISO:
+        if made.null_count() == texts.null_count():
+            break
+        zone = "UTC" if form.endswith("z") else None
+        found = texts.str.to_datetime(form, strict=False, time_unit="ms", time_zone=zone)
+        made = made.fill_null(found if zone else found.dt.replace_time_zone("UTC"))
+    return made.to_physical()
 
 
 def _integral(floats: pl.Series) -> pl.Series:
@@ -69,7 +84,7 @@ def _cast(series: pl.Series, wanted: AvroType) -> pl.Series:
     if series.dtype.is_temporal():  # ms since the epoch, or since midnight; a duration's ms
         series = series.dt.cast_time_unit("ms") if isinstance(series.dtype, pl.Datetime | pl.Duration) else _days_or_time(series)
         return series.to_physical().cast(DTYPES[wanted], strict=False)
-    if wanted == "long" and (series.dtype.is_float() or isinstance(series.dtype, pl.Decimal)):
+    if wanted in ("long", "timestamp") and (series.dtype.is_float() or isinstance(series.dtype, pl.Decimal)):
         return _integral(series.cast(pl.Float64))
     if wanted == "boolean" and series.dtype != pl.Boolean:
         numbers = series.cast(pl.Float64, strict=False)

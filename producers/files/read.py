@@ -17,6 +17,7 @@ from config.spec_data import DataFile
 from producers.files.convert import Unfit, to_times, to_type
 from producers.files.dvc import located
 from producers.files.where import place, undecodable, uneven
+from producers.files.where import rows as csv_rows
 
 BLOCK_BYTES = 8 * 1024 * 1024  # of CSV at once; one row has to fit
 BATCH_ROWS = 50_000
@@ -54,8 +55,11 @@ def read_batches(data: DataFile, types: Mapping[str, AvroType], home: Path, rows
 
 
 def _typed(path: Path, data: DataFile, types: Mapping[str, AvroType], frame: pl.DataFrame, first: int) -> Batch:
-    times = _fit(path, data, first, " ".join(data.time.columns), lambda: to_times([frame[c] for c in data.time.columns], data.time))
-    made = [_fit(path, data, first, name, _to(frame[name], wanted, data)) for name, wanted in types.items()]
+    remedy = "correct the value, or name the form of the times (--time-format, data.time.format)"
+    columns = [frame[name] for name in data.time.columns]
+    times = _fit(path, data, first, " ".join(data.time.columns), lambda: to_times(columns, data.time), remedy)
+    remedy = "correct the value, name it as null (--null, data.nulls), or change the column's type (--type)"
+    made = [_fit(path, data, first, name, _to(frame[name], wanted, data), remedy) for name, wanted in types.items()]
     return Batch(first, times, pl.DataFrame(made))
 
 
@@ -63,12 +67,11 @@ def _to(series: pl.Series, wanted: AvroType, data: DataFile) -> Callable[[], pl.
     return lambda: to_type(series, wanted, data.decimal)
 
 
-def _fit(path: Path, data: DataFile, first: int, name: str, make: Callable[[], pl.Series]) -> pl.Series:
+def _fit(path: Path, data: DataFile, first: int, name: str, make: Callable[[], pl.Series], remedy: str) -> pl.Series:
     try:
         return make()
     except Unfit as error:
         where = place(path, data, first + error.row)
-        remedy = "correct the value, name it as null (data.nulls, or --null), or change the column's type"
         raise UsageError(f"{where}, column {name!r}: {error}", remedy) from error
 
 
@@ -81,8 +84,6 @@ def column_names(data: DataFile, home: Path) -> list[str]:
     path = located(home / data.path)
     if data.format == "parquet":
         return [str(name) for name in parquet(path).schema_arrow.names]
-    from producers.files.where import rows as csv_rows  # noqa: PLC0415
-
     return next(csv_rows(path, data), (0, list[str]()))[1]
 
 

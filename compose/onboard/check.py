@@ -1,0 +1,55 @@
+"""``tidemark check``: looks at everything, changes nothing, and prints one table."""
+
+from __future__ import annotations
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from compose.onboard.console import console_for
+from compose.onboard.model_rows import model_rows, spec_rows
+from compose.onboard.part_rows import part_rows
+from compose.onboard.rows import Row
+from config.settings import Settings
+from config.spec import ModelSpec
+
+_COLOURS = {"right": "green", "look": "yellow", "wrong": "red"}
+
+
+def run_check(settings: Settings, model: str | None) -> bool:
+    """True when nothing is wrong.
+
+    Raises:
+        UsageError: there is no spec, or none of this model.
+    """
+    rows, specs = spec_rows(settings, model)
+    for spec, _ in specs.values():
+        rows += model_rows(settings, spec)
+    rows += part_rows(settings, [path for _, path in specs.values()])
+    console = console_for()
+    console.print(_table(rows))
+    wrong = [row for row in rows if row.state == "wrong"]
+    console.print()
+    if wrong:
+        thing = "thing is" if len(wrong) == 1 else "things are"
+        console.print(
+            f"{len(wrong)} {thing} wrong; mend the first and check again: {wrong[0].remedy}", highlight=False, markup=False, soft_wrap=True
+        )
+        return False
+    _tell_next(console, [spec for spec, _ in specs.values()])
+    return True
+
+
+def _table(rows: list[Row]) -> Table:
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    for heading in ("what", "is", "found", "to do"):
+        table.add_column(heading, overflow="fold")
+    for row in rows:
+        table.add_row(Text(row.what), Text(row.state, _COLOURS[row.state]), Text(row.found), Text(row.remedy))
+    return table
+
+
+def _tell_next(console: Console, specs: list[ModelSpec]) -> None:
+    spec = next((s for s in specs if s.data is not None), specs[0])
+    console.print(f"nothing is wrong\n\nnext: tidemark replay {spec.model} --speed max", highlight=False, markup=False)
+    console.print("then: tidemark watch", highlight=False, markup=False)
