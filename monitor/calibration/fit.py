@@ -39,13 +39,18 @@ def fit(
         draws: null windows at each size.
 
     Raises:
-        ReferenceDataError: the reference has fewer than 60 rows.
+        ReferenceDataError: the reference has fewer than 60 rows, or than two windows of ``min_rows``.
         SpecError: the spec names an unknown drift method or no time column, or no column can be calibrated.
     """
     if frame.height < LEAST_ROWS:
         raise ReferenceDataError(
             f"the reference of {spec.model} has {frame.height} rows: calibrated thresholds need {LEAST_ROWS}",
             "write it with more held-out rows, or set drift.thresholds: evidently",
+        )
+    if spec.min_rows > frame.height // 2:
+        raise ReferenceDataError(
+            f"the reference of {spec.model} has {frame.height} rows: windows of min_rows, {spec.min_rows}, need twice as many",
+            f"write it with {2 * spec.min_rows} rows or more (best are ten windows), or set min_rows to {frame.height // 2} or less",
         )
     wanted = spec.drift.rate if rate is None else rate
     columns, left_out = judged_columns(spec, frame)
