@@ -25,10 +25,11 @@ class ASGIMiddleware:
         observer: says which requests are predictions, and reads them.
         flush_path: ``POST`` there waits until all events so far have left and answers the counters (503 when 30 s did not suffice); a
             replay through the service asks it. None: no such path.
+        close: close the emitter when the service ends; only where nothing else emits with it.
     """
 
-    def __init__(self, app: App, observer: Observer, flush_path: str | None = None) -> None:
-        self._app, self._observer, self._flush_path = app, observer, flush_path
+    def __init__(self, app: App, observer: Observer, flush_path: str | None = None, close: bool = False) -> None:
+        self._app, self._observer, self._flush_path, self._close = app, observer, flush_path, close
 
     async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
         """One request, or the service's life."""
@@ -72,10 +73,15 @@ class ASGIMiddleware:
             if message["type"] == "lifespan.startup.complete":
                 self._observer.emitter.start()
             elif message["type"] == "lifespan.shutdown.complete":
-                await asyncio.to_thread(self._observer.flush, _SHUTDOWN_S)
+                await asyncio.to_thread(self._end)
             await send(message)
 
         await self._app(scope, receive, around)
+
+    def _end(self) -> None:
+        self._observer.flush(_SHUTDOWN_S)
+        if self._close:
+            self._observer.emitter.close(_SHUTDOWN_S)
 
     async def _flush(self, send: Send) -> None:
         through = await asyncio.to_thread(self._observer.flush, _FLUSH_S)

@@ -1,0 +1,1 @@
+"""``tidemark wrap``: a BentoML service emits its predictions without a change to its code."""
