@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from confluent_kafka import Consumer, TopicPartition
@@ -51,24 +52,30 @@ def last_results(settings: Settings, partition: int, timeout_s: float = 10.0) ->
 
 
 def _newest(reader: Consumer, deadline_s: float) -> list[LastResult]:
-    kept: dict[tuple[str, str, str], LastResult] = {}
-    judged: dict[tuple[str, str], dict[str, LastResult]] = {}
+    read: list[LastResult] = []
     while time.monotonic() < deadline_s:
         for message in reader.consume(1000, 0.05):
             if message.error() is not None:  # the partition's end
-                found = {last.result.key: last for lasts in judged.values() for last in lasts.values()}
-                found |= {last.result.key: last for last in kept.values()}
-                return sorted(found.values(), key=lambda k: (k.published_s, k.result.end_ms))
-            result = decode_result(message.value() or b"")
-            last = LastResult(result, message.timestamp()[1] / 1000)
-            stream = (result.model, result.run_kind)
-            kept[*stream, "last"] = last
-            if result.status == "ok":
-                windows = judged.setdefault(stream, {})
-                windows.pop(result.key, None)
-                windows[result.key] = last
-                while len(windows) > result.alert_windows[1]:
-                    del windows[next(iter(windows))]
-            if result.drifted:
-                kept[*stream, "drifted"] = last
+                return kept_results(read)
+            read.append(LastResult(decode_result(message.value() or b""), message.timestamp()[1] / 1000))
     raise TidemarkError("the results topic cannot be read to its end in time", "look at the broker; the supervisor starts the worker anew")
+
+
+def kept_results(read: Iterable[LastResult]) -> list[LastResult]:
+    """Of results in the order of the topic those that gauges and alerts follow from, oldest first."""
+    kept: dict[tuple[str, str, str], LastResult] = {}
+    judged: dict[tuple[str, str], dict[str, LastResult]] = {}
+    for last in read:
+        result = last.result
+        stream = (result.model, result.run_kind)
+        kept[*stream, "last"] = last
+        if result.drifted:
+            kept[*stream, "drifted"] = last
+        if result.status == "ok":
+            windows = judged.setdefault(stream, {})
+            windows.pop(result.key, None)
+            windows[result.key] = last
+            while len(windows) > result.alert_windows[1]:
+                del windows[next(iter(windows))]
+    found = {last.result.key: last for last in (*kept.values(), *(last for windows in judged.values() for last in windows.values()))}
+    return sorted(found.values(), key=lambda k: (k.published_s, k.result.end_ms))
