@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import datetime as dt
+import re
 from pathlib import Path
 
 import requests
-from prometheus_client.parser import text_string_to_metric_families
 
 from compose.native.monitoring import webhook
 from compose.onboard.rows import Row, tried
@@ -62,10 +62,10 @@ def _registry(settings: Settings) -> str:
 def _worker(settings: Settings, specs: list[Path]) -> Row | str:
     url = f"http://{reachable(settings)}:{settings.worker_metrics_port}/metrics"
     text = _get(url, "the worker", "TIDEMARK_WORKER_METRICS_PORT").text
-    samples = {s.name: s.value for family in text_string_to_metric_families(text) for s in family.samples if not s.labels}
-    started = samples.get("process_start_time_seconds")
-    if started is None:
+    line = re.search(r"^process_start_time_seconds (\S+)$", text, re.M)
+    if line is None:
         raise ServiceUnavailable(f"what answers at {url} is no Tidemark worker", "set TIDEMARK_WORKER_METRICS_PORT to the worker's")
+    started = float(line[1])
     newer = [path.stem for path in specs if path.stat().st_mtime > started]
     since = dt.datetime.fromtimestamp(started, dt.UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
     if newer:

@@ -45,7 +45,8 @@ def read_batches(data: DataFile, types: Mapping[str, AvroType], home: Path, rows
         UsageError: the file is missing or cannot be read, lacks a column, or a value does not fit; with line and column where known.
     """
     path = located(home / data.path)
-    lacking = [name for name in (*data.time.columns, *types) if name not in column_names(data, home)]
+    there = set(column_names(data, home))
+    lacking = [name for name in (*data.time.columns, *types) if name not in there]
     if lacking:
         raise UsageError(f"{path} lacks column {', '.join(map(repr, lacking))}", "add it to the file, or correct the spec")
     first = 0
