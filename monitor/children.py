@@ -30,15 +30,21 @@ class ChildEnded(Exception):
 
 
 class Child:
-    """A process that runs ``python -m MODULE FD ARGUMENTS``, and the connection to it. One call at a time."""
+    """A process that runs ``python -m MODULE FD``, and the connection to it. One call at a time.
 
-    def __init__(self, module: str, *arguments: str) -> None:
+    Args:
+        module: answers by :func:`serve`.
+        nice: how much it gives way to other processes, 0 to 19; from its first import on.
+    """
+
+    def __init__(self, module: str, nice: int = 0) -> None:
         ours, theirs = socket.socketpair()
         ours.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SOCKET_BYTES)
         with theirs:
             fd = theirs.fileno()
-            command = [sys.executable, "-m", module, str(fd), *arguments]
-            self.process = subprocess.Popen(command, pass_fds=[fd], stdin=subprocess.DEVNULL)
+            self.process = subprocess.Popen([sys.executable, "-m", module, str(fd)], pass_fds=[fd], stdin=subprocess.DEVNULL)
+        if nice:
+            os.setpriority(os.PRIO_PROCESS, self.process.pid, nice)
         self._connection: Connection[Any, Any] = Connection(ours.detach())
         self._ready = False
 
@@ -85,15 +91,13 @@ class Child:
         self._connection.close()
 
 
-def serve(answer: Callable[[Any], Any], nice: int = 0) -> None:
+def serve(answer: Callable[[Any], Any]) -> None:
     """Be the child: answer each message on the connection named by the first argument, until the parent is gone.
 
     Signals from a terminal or a supervisor are for the parent, which may still need answers for its orderly end.
     """
     for name in (signal.SIGINT, signal.SIGTERM):
         signal.signal(name, signal.SIG_IGN)
-    if nice:
-        os.nice(nice)
     connection: Connection[Any, Any] = Connection(int(sys.argv[1]))
     threading.Thread(target=_end_with_parent, args=[connection.fileno()], name="parent", daemon=True).start()
     going = _sent(connection, "ready")

@@ -201,10 +201,14 @@ async def commands(stream: Any) -> None:
     """``reload`` reads the specs anew: they hold from the next boundary on. What else comes is logged."""
     async for value in stream:
         word = bytes(value or b"").decode(errors="replace").strip()
-        if word == "reload":
-            await _reload()
-        else:
+        if word != "reload":
             logger.warning("unknown command %r: the one there is is reload", word[:100])
+            continue
+        try:
+            await _reload()
+        except Exception as error:  # noqa: BLE001 - Faust would start the agent anew and go on
+            await fatal(error)
+            return
 
 
 async def _reload() -> None:

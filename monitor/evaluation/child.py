@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gc
 import logging
-import sys
 from collections import OrderedDict
 from pathlib import Path
 
@@ -62,10 +61,10 @@ class Evaluations:
 
 
 def main() -> None:
-    """Answer tasks; a second argument is how nice to be."""
+    """Answer tasks."""
     logging.basicConfig(format="%(asctime)s %(levelname)s %(message)s")
     gc.freeze()  # what importing made stays: no collection walks through it again
-    serve(Evaluations().answer, nice=int(sys.argv[2]) if len(sys.argv) > 2 else 0)
+    serve(Evaluations().answer)
 
 
 if __name__ == "__main__":

@@ -33,7 +33,7 @@ class _Lane:
         if self._closed:
             raise ChildEnded("the worker ends")
         if self._child is None:
-            self._child = Child("monitor.evaluation.child", str(self._nice))
+            self._child = Child("monitor.evaluation.child", self._nice)
         return self._child
 
     def call(self, task: Load | Judge, timeout_s: float) -> Any:

@@ -97,4 +97,4 @@ class Answers:
 
 
 if __name__ == "__main__":
-    serve(Answers().answer, nice=10)  # plots must not take the processor from the stream
+    serve(Answers().answer)

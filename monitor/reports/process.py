@@ -20,6 +20,7 @@ from schemas.result import WindowResult
 
 log = logging.getLogger(__name__)
 RELOAD_S = 3
+NICE = 15  # plots, and the seconds that importing them takes, must not take the processor from the stream
 RETAIN_EVERY_S = 60.0  # while windows come
 IDLE_S = 3600.0  # what is kept gets older without windows too
 CLOSE_S = 5.0  # for the records that wait when the worker ends
@@ -135,7 +136,7 @@ class ReportProcess:
 
     def _ready_child(self) -> Child:
         if self._child is None:
-            self._child = Child("monitor.reports.child")
+            self._child = Child("monitor.reports.child", NICE)
             self._child.call(self._settings, self._settings.report_timeout, self._closing.is_set)
         return self._child
 

@@ -17,6 +17,7 @@ import pytest
 from config.errors import ReferenceDataError
 from config.settings import ROOT
 from config.spec import ModelSpec
+from monitor.children import Child
 from monitor.evaluate import evaluate
 from monitor.evaluation import Evaluator
 from monitor.reference import load_reference
@@ -147,3 +148,12 @@ def test_after_close_no_process_is_left(path: Path) -> None:
     assert process.poll() is not None
     result = evaluator.judge(window(spec, "0" * 16), spec, path, slow=False)
     assert (result.status, "the worker ends" in result.reason) == ("error", True)
+
+
+def test_a_nice_process_is_nice_from_the_start() -> None:
+    """What imports for seconds gives way while it imports, not only afterwards."""
+    child = Child("tests.support.endless_child", nice=12)
+    try:
+        assert os.getpriority(os.PRIO_PROCESS, child.process.pid) == 12
+    finally:
+        child.close()
