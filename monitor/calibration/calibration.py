@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from config.errors import UsageError
-from monitor.calibration.law import Law
+from monitor.calibration.law import P_VALUES, Law
 from monitor.statistics.profiles import Floats
 
 
@@ -42,8 +42,15 @@ class ColumnCalibration:
     null_spread: float = 0.0
 
     def threshold(self, n: float) -> float:
-        """In the method's unit, for a window with n usable values: log-log interpolation over the effective size."""
-        return float(np.exp(line(np.log(self.effective), np.log(self.thresholds), np.log(effective_size(n, self.values)))))
+        """In the method's unit, for a window with n usable values: log-log interpolation over the effective size.
+
+        Beyond the grid it goes on as before, but never away from what larger windows can tell; p-values mean the same at any size.
+        """
+        size, last = effective_size(n, self.values), float(self.thresholds[-1])
+        found = float(np.exp(line(np.log(self.effective), np.log(self.thresholds), np.log(size))))
+        if size <= self.effective[-1]:
+            return found
+        return last if self.method in P_VALUES else min(found, last)
 
 
 @dataclass(frozen=True, slots=True)

@@ -64,8 +64,11 @@ def fit(
     laws = {name: [fit_law(window.values[name]) for window in nulls] for name in columns}
     if len(blocks) >= LEAST_BLOCKS:
         excess = excesses(columns, blocks, laws, sizes)
-        random = np.random.default_rng([seed, len(sizes)])
-        nulls = [replace(w, values=add_excess(w.values, columns, excess, n, random)) for w, n in zip(nulls, sizes.tolist(), strict=True)]
+        blocked = [seed, len(sizes)]  # the same blocks at each size, so that thresholds of neighbouring sizes are comparable
+        nulls = [
+            replace(w, values=add_excess(w.values, columns, excess, n, np.random.default_rng(blocked)))
+            for w, n in zip(nulls, sizes.tolist(), strict=True)
+        ]
         laws = {name: [fit_law(window.values[name]) for window in nulls] for name in columns}
     null_level = wanted * NULL_PART / len(columns)
     critical = np.array(

@@ -14,7 +14,7 @@ from monitor.changes import number
 from monitor.statistics.methods import METHODS
 
 WIDTH, HEIGHT = 340, 230
-LEFT, RIGHT, TOP, BOTTOM = 52, 14, 34, 38
+LEFT, RIGHT, TOP, BOTTOM = 52, 26, 34, 38
 POINTS = 60
 STYLE = """body{font:15px/1.5 system-ui,sans-serif;margin:2rem auto;max-width:1100px;padding:0 1rem;color:#1b2a33}
 .charts{display:flex;flex-wrap:wrap;gap:14px}svg{background:#fff;border:1px solid #d8e0e5;border-radius:6px}

@@ -26,11 +26,9 @@ HOUR_MS = 3_600_000
 
 
 @pytest.fixture(scope="module")
-def made(tmp_path_factory: pytest.TempPathFactory) -> Settings:
+def made(flights_home: Path) -> Settings:
     """An installation with the example made once."""
-    settings = Settings(home=tmp_path_factory.mktemp("flights"))
-    prepare(settings)
-    return settings
+    return Settings(home=flights_home)
 
 
 @pytest.fixture(scope="module")
@@ -80,11 +78,11 @@ def test_the_split_is_whole_and_fixed() -> None:
 
 
 def test_the_spec_fits_the_data(made: Settings) -> None:
-    """The spec's columns and files are the ones that are made, in the reference's types."""
+    """The spec's columns and files are the ones that are made, in the reference's types; the reference has the rows' times besides."""
     assert tuple(SPEC.features) == FEATURES
     assert (SPEC.reference, SPEC.artefact) == (REFERENCE, ARTEFACT)
     reference = pl.read_parquet(made.home / REFERENCE)
-    assert set(reference.columns) == set(SPEC.columns)
+    assert set(reference.columns) == {*SPEC.columns, "event_time"}
     assert {str(reference.schema[n]) for n, c in SPEC.columns.items() if c.type == "string"} == {"String"}
 
 
