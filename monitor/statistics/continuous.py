@@ -5,13 +5,15 @@ As SciPy computes them.
 from __future__ import annotations
 
 import math
+from functools import lru_cache
 
 import numpy as np
 from scipy import special
 
-from monitor.statistics.profiles import NumericProfile, Sample, moments
+from monitor.statistics.profiles import Floats, Ints, NumericProfile, Sample, moments
 
 MERGE_FROM = 3  # times the window's distinct values are more than the reference's: merging both is faster then (measured)
+RANKED_UP_TO = 200_000  # values of both; above, what is kept for two sizes would take megabytes
 EXACT_ROWS = 10_000  # up to here SciPy's ks_2samp computes the exact p-value
 
 
@@ -19,8 +21,29 @@ def wasserstein(reference: NumericProfile, window: Sample) -> float:
     """Integral of ``|F - C|`` over the reference's standard deviation, F and C the distribution functions of reference and window
     (``scipy.stats.wasserstein_distance``, divided).
     """
-    few = MERGE_FROM * len(window.points) <= len(reference.sample.points)
-    return (_area_by_windows_values(reference, window) if few else _area_by_all_values(reference, window)) / reference.norm
+    points, ours = window.points, reference.sample.points
+    if MERGE_FROM * len(points) <= len(ours):
+        area = _area_by_windows_values(reference, window)
+    elif len(points) == window.size and len(ours) == reference.sample.size and window.size + len(ours) <= RANKED_UP_TO:
+        area = _area_by_ranks(ours, points)
+    else:
+        area = _area_by_all_values(reference, window)
+    return area / reference.norm
+
+
+def _area_by_ranks(ours: Floats, points: Floats) -> float:
+    """The same integral along the other axis, of the distance between the quantile functions, where no value repeats: which values meet
+    depends on the two sizes only. O(n + m), a fifth of the time of merging.
+    """
+    left, right, shares = _meeting(len(ours), len(points))
+    return float((np.abs(ours[left] - points[right]) * shares).sum())
+
+
+@lru_cache(maxsize=8)  # a window's columns mostly have the same two sizes
+def _meeting(n: int, m: int) -> tuple[Ints, Ints, Floats]:
+    """For two rising lists of n and m values: which of the first stands beside which of the second as quantiles, and for what share."""
+    ends = np.sort(np.concatenate([np.arange(1, n + 1) * m, np.arange(1, m + 1) * n]), kind="stable")  # in units of 1 / (n * m), exact
+    return (ends - 1) // m, (ends - 1) // n, np.diff(ends, prepend=0) / (n * m)
 
 
 def _area_by_all_values(reference: NumericProfile, window: Sample) -> float:
