@@ -4,7 +4,9 @@
 The service is played at a steady rate, a request's worth of events (20) at a time, asleep in between; CPU is the whole process's, the
 player's own included. ``same answer`` with the broker up: in every repeat both topics held all events, in the same bytes. ``accounts``
 has each repeat's rate, delivered and dropped events, so that a False explains itself. With the broker down there is no answer to compare
-(None), and no CPU either: the emitter stops encoding when its queue is full, the other side does not.
+(None), and no CPU either: the emitter stops encoding when its queue is full, the other side does not. ``spilled`` is the emitter with a
+spill on this machine's disk; with the broker down it keeps all events, which is its answer. Then the requests of a BentoML service
+(``benchmarks.emit_service``).
 """
 
 from __future__ import annotations
@@ -12,6 +14,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import shutil
 import statistics
 import subprocess
 import sys
@@ -23,6 +26,7 @@ from typing import Any
 
 from confluent_kafka import Consumer, Producer, TopicPartition
 
+from benchmarks import emit_service
 from benchmarks.table import machine, pair, publish
 from config.settings import ROOT
 from config.spec import read_spec
@@ -41,9 +45,9 @@ Call = Callable[[int], object]
 End = Callable[[], tuple[int, int]]
 
 
-def ours(servers: str, topic: str) -> tuple[Call, End]:
+def ours(servers: str, topic: str, **more: Any) -> tuple[Call, End]:
     """One emit, and the end, which says how many events were delivered and dropped."""
-    emitter = Emitter(model="flights", model_version="1", schema=SCHEMA, bootstrap_servers=servers, topic=topic)
+    emitter = Emitter(model="flights", model_version="1", schema=SCHEMA, bootstrap_servers=servers, topic=topic, **more)
 
     def end() -> tuple[int, int]:
         emitter.close(30 if topic != "none" else 0)
@@ -51,6 +55,19 @@ def ours(servers: str, topic: str) -> tuple[Call, End]:
         return counted.delivered, sum(counted.dropped.values())
 
     return lambda i: emitter.emit({**ROW, "dep_delay": float(i)}, 1.5, event_id=f"e{i}", event_time=i), end
+
+
+def spilled(servers: str, topic: str) -> tuple[Call, End]:
+    """The emitter with a spill; what stays there when the broker is down counts as kept: neither delivered nor dropped."""
+    folder = tempfile.mkdtemp()
+    emit, end = ours(servers, topic, spill=folder)
+
+    def cleared() -> tuple[int, int]:
+        counts = end()
+        shutil.rmtree(folder)
+        return counts
+
+    return emit, cleared
 
 
 def other(servers: str, topic: str) -> tuple[Call, End]:
@@ -79,7 +96,7 @@ def other(servers: str, topic: str) -> tuple[Call, End]:
 
 def measure(side: str, servers: str, topic: str, rate: int, count: int) -> dict[str, float]:
     """Latency of single calls (µs) and CPU share of one core, over ``count`` events at ``rate`` events/s. After one second to warm up."""
-    emit, end = {"ours": ours, "other": other}[side](servers, topic)
+    emit, end = {"ours": ours, "spilled": spilled, "other": other}[side](servers, topic)
     pace(emit, 0, rate, rate)
     cpu, start = time.process_time(), time.perf_counter()
     took = pace(emit, rate, rate + count, rate)
@@ -132,10 +149,10 @@ def values(servers: str, topic: str) -> list[bytes]:
 
 
 def alternate(
-    broker: Broker | None, rate: int, count: int, repeats: int
+    broker: Broker | None, rate: int, count: int, repeats: int, way: str = "ours"
 ) -> tuple[list[dict[str, float]], list[dict[str, float]], bool | None]:
     """Both sides in turns, and whether the topics held all events in the same bytes each time (None without a broker)."""
-    sides: dict[str, list[dict[str, float]]] = {"ours": [], "other": []}
+    sides: dict[str, list[dict[str, float]]] = {way: [], "other": []}
     equal = True
     for _ in range(repeats):
         topics = {}
@@ -145,8 +162,8 @@ def alternate(
             results.append(in_process(side, servers, topics[side], rate, count))
         if broker:
             found = {side: values(broker.bootstrap_servers, topic) for side, topic in topics.items()}
-            equal = equal and found["ours"] == found["other"] and len(found["ours"]) == rate + count
-    return sides["ours"], sides["other"], equal if broker else None
+            equal = equal and found[way] == found["other"] and len(found[way]) == rate + count
+    return sides[way], sides["other"], equal if broker else None
 
 
 def lines(where: str, ours_: list[dict[str, float]], other_: list[dict[str, float]], equal: bool | None) -> list[dict[str, Any]]:
@@ -173,20 +190,26 @@ def main() -> None:
     parser.add_argument("--events", type=int, default=100_000)
     parser.add_argument("--rate", type=int, default=10_000)
     parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument("--requests", type=int, default=2_000)
     given = parser.parse_args()
     if given.side:
         side, servers, topic, rate, count = given.side
         sys.stdout.write(json.dumps(measure(side, servers, topic, int(rate), int(count))) + "\n")
         return
+    play = (given.rate, given.events, given.repeats)
+    at = f"{given.rate:,} events/s"
     with tempfile.TemporaryDirectory() as home:
         broker = Broker(Path(home)).start()
         try:
-            up = lines(f"broker up, {given.rate:,} events/s", *alternate(broker, given.rate, given.events, given.repeats))
+            found = lines(f"broker up, {at}", *alternate(broker, *play))
+            found += lines(f"spill, broker up, {at}", *alternate(broker, *play, way="spilled"))
+            found += emit_service.lines(broker, Path(home) / "services", given.requests, values, cheaper)
         finally:
             broker.stop()
-    down = lines(f"broker down, {given.rate:,} events/s", *alternate(None, given.rate, given.events, given.repeats))
+    found += lines(f"broker down, {at}", *alternate(None, *play))
+    found += lines(f"spill, broker down, {at}", *alternate(None, *play, way="spilled"))
     load = {"load_average_1_5_15_min_at_end": [round(x, 1) for x in os.getloadavg()]}
-    publish("emit", up + down, machine("confluent-kafka", "fastavro") | load)
+    publish("emit", found, machine("confluent-kafka", "fastavro", "bentoml") | load)
 
 
 if __name__ == "__main__":

@@ -105,6 +105,37 @@ def test_whole_floats_are_longs_and_nan_is_a_double() -> None:
     assert math.isnan(got["x"])
 
 
+HALF = datetime(2020, 1, 1, 0, 0, 0, 500_000, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("value", "wanted"),
+    [
+        (HALF, HALF),
+        (HALF.astimezone(timezone(timedelta(hours=-5))), HALF),
+        (pd.Timestamp("2020-01-01T00:00:00.5Z"), HALF),
+        (np.datetime64("2020-01-01T00:00:00.500"), HALF),
+        ("2020-01-01T00:00:00.5Z", HALF),
+        (1_577_836_800_500, HALF),
+        (1_577_836_800_500.0, HALF),
+        (None, None),
+        (pd.NaT, None),
+        (np.datetime64("NaT"), None),
+    ],
+)
+def test_a_timestamp_of_any_kind_is_its_moment(value: Any, wanted: datetime | None) -> None:
+    """Aware datetimes, pandas' and NumPy's, ISO text and ms since the epoch come back as the same moment; their nulls as null."""
+    assert encoded_features({"seen at": "timestamp"}, {"seen at": value}) == {"seen at": wanted}
+
+
+@pytest.mark.parametrize("value", [datetime(2020, 1, 1), "2020-01-01T00:00:00", "soon", True, 1.5, 2**63])  # noqa: DTZ001 - naive is the point
+def test_what_is_no_timestamp_is_refused_by_name(value: object) -> None:
+    """A time without a zone, other text and other numbers are refused under the column's name."""
+    with pytest.raises(WrongType) as caught:
+        encoded_features({"seen at": "timestamp"}, {"seen at": value})
+    assert caught.value.column == "seen at"
+
+
 @pytest.mark.parametrize(
     ("column", "value"),
     [

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 import pytest
+from prometheus_client import CollectorRegistry
 
 from producers.emitter import ASGIMiddleware, Emitter, Observer, WSGIMiddleware
 from tests.support.waiting import wait_for
@@ -157,6 +158,22 @@ def test_the_users_own_reader_may_fail(made: Emitter) -> None:
     asgi(ASGIMiddleware(answering([ANSWER]), bad), [BODY])
     asgi(ASGIMiddleware(answering([ANSWER]), bad), [BODY])
     assert outcomes(bad, 2)["unreadable"] == 2
+
+
+def test_requests_are_counted_in_prometheus() -> None:
+    """What became of the requests stands in Prometheus beside the emitter's own counters."""
+    registry = CollectorRegistry()
+    with emitter(metrics=True, registry=registry) as made:
+        observer = Observer(made)
+        asgi(ASGIMiddleware(answering([ANSWER]), observer), [BODY])
+        asgi(ASGIMiddleware(answering([b"[1.0]"]), observer), [BODY])
+        assert outcomes(observer, 2)["read"] == 1
+
+        def counted(outcome: str) -> float | None:
+            return registry.get_sample_value("tidemark_emitter_requests_total", {"model": "m", "outcome": outcome})
+
+        wait_for(lambda: (counted("read"), counted("unreadable")) == (1, 1), "both are counted", 10)
+        made.close(0)
 
 
 def test_a_burst_is_bounded(made: Emitter) -> None:
