@@ -28,6 +28,7 @@ def label_text(label: object) -> object:
 
 Label = Annotated[str, BeforeValidator(label_text), Field(min_length=1)]
 CALIBRATION = 1  # raise it when monitor/calibration gives other thresholds from the same spec and reference
+MOST_SEGMENTS = 5  # features: with 20 values each a hundred groups a window
 AvroType = Literal["double", "long", "boolean", "string", "timestamp", "doubles"]  # timestamp: in ms; doubles: an array of numbers
 Kind = Literal["numerical", "categorical", "text", "embedding"]
 Monitor = Literal[
@@ -133,6 +134,7 @@ class ModelSpec(_Part):
     probabilities: dict[Label, str] = Field(default_factory=dict)
     # The class that precision, recall and f1 are of, and that 0.5 decides on; without it 1 or True of two classes, else all alike (macro).
     positive_class: Label | None = None
+    segments: tuple[str, ...] = ()  # categorical features: each of their frequent values is a group of rows, judged by itself
     window: Window
     min_rows: Annotated[int, Field(ge=1)] = 100
     max_rows: Annotated[int, Field(ge=100)] = 50_000
@@ -158,9 +160,24 @@ class ModelSpec(_Part):
             raise ValueError(
                 "drift.domain_classifier needs monitor data_drift and a numerical or categorical feature: add them, or take it out"
             )
+        self._segments_are_groups()
         self._performance_has_its_columns()
         self._tests_have_their_columns(known)
         return self
+
+    def _segments_are_groups(self) -> None:
+        groups = [name for name, column in self.features.items() if column.type == "boolean" or column.kind == "categorical"]
+        some = ", ".join(groups[:20]) + (f" and {len(groups) - 20:,} more" if len(groups) > 20 else "")
+        remedy = f"name categorical features: {some}" if groups else "this model has no categorical feature: leave segments out"
+        for name in self.segments:
+            if name not in self.features:
+                raise ValueError(f"segments names {name!r}, which is no feature of this model; {remedy}")
+            if name not in groups:
+                raise ValueError(f"segments names {name!r}, which is {self.features[name].kind}, not categorical; {remedy}")
+        if len(set(self.segments)) < len(self.segments):
+            raise ValueError(f"segments names a feature twice: {', '.join(self.segments)}; keep one of them")
+        if len(self.segments) > MOST_SEGMENTS:
+            raise ValueError(f"segments names {len(self.segments)} features, at most {MOST_SEGMENTS} can be: keep those you look at")
 
     def _tests_have_their_columns(self, known: list[str]) -> None:
         seen: dict[str, set[str]] = {}

@@ -16,6 +16,7 @@ from monitor.judging import judge_column
 from monitor.outcome import window_result
 from monitor.performance.judge import judge_performance
 from monitor.reference import ColumnProfile, ReferenceProfile
+from monitor.segments.judge import judge_segments
 from monitor.suites import judge_quality
 from monitor.text import excess
 from monitor.values import ValueMisfit
@@ -47,6 +48,7 @@ def evaluate(window: WindowData, spec: ModelSpec, profile: ReferenceProfile, giv
         "quality": quality,
         "tests": tests,
         "performance": judge_performance(window, spec, profile.performance),
+        "segments": judge_segments(window, spec, read, profile),
     }
     return window_result(window, spec, status, reason, reference_fingerprint=profile.fingerprint, **verdict)
 

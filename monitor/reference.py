@@ -20,7 +20,8 @@ from monitor.embeddings import EmbeddingProfile, common_length, fit_vectors, vec
 from monitor.performance.measures import NotUsable
 from monitor.performance.profile import PerformanceProfile, fit_performance
 from monitor.quality.describe import ReferenceQuality, describe_reference, described_columns, wanted
-from monitor.statistics.methods import Method, chosen_method
+from monitor.segments.profile import UNJUDGED, SegmentedColumn, fit_segments
+from monitor.statistics.methods import METHODS, Method, chosen_method
 from monitor.statistics.profiles import CategoryProfile, NumericProfile, fit_counts, fit_numbers
 from monitor.text import TextProfile, fit_texts
 from monitor.values import ValueMisfit, category_counts, conform, judged_kind, numbers
@@ -68,6 +69,7 @@ class ReferenceProfile:
         performance: the model's own measures on the reference, one for each kind that the spec asks for.
         classified: rows for the domain classifier, where the spec asks for one.
         calibration: where the spec asks for calibrated thresholds.
+        segments: the spec's segment columns.
         time: the column with the time of each row that ``calibration`` was made with.
     """
 
@@ -81,6 +83,7 @@ class ReferenceProfile:
     classified: pl.DataFrame | None = None
     calibration: Calibration | None = None
     time: str | None = None
+    segments: tuple[SegmentedColumn, ...] = ()
 
     @property
     def slow(self) -> bool:
@@ -122,6 +125,7 @@ def load_reference(spec: ModelSpec, path: Path, progress: Progress | None = None
     columns = {name: _fit(path, spec, frame[name], kind, methods[name]) for name, kind in kinds.items()}
     performance = _performance(path, spec, frame)
     quality = describe_reference(described_columns(spec), frame, spec.columns) if wanted(spec) else None
+    calibration = fit(spec, timed, seed=spec.drift.seed, progress=progress) if calibrate else None
     return ReferenceProfile(
         path,
         _fingerprint(timed),
@@ -131,9 +135,28 @@ def load_reference(spec: ModelSpec, path: Path, progress: Progress | None = None
         performance=performance,
         quality=quality,
         classified=spaced(frame.select(list(spec.classified))) if spec.drift.domain_classifier else None,
-        calibration=fit(spec, timed, seed=spec.drift.seed, progress=progress) if calibrate else None,
+        calibration=calibration,
         time=time,
+        segments=_segments(path, spec, frame, columns.get(spec.prediction.column), performance, calibration) if spec.segments else (),
     )
+
+
+def _segments(
+    path: Path,
+    spec: ModelSpec,
+    frame: pl.DataFrame,
+    prediction: ColumnProfile | None,
+    performance: tuple[PerformanceProfile, ...],
+    calibration: Calibration | None,
+) -> tuple[SegmentedColumn, ...]:
+    """Segments, their predictions fitted as ``prediction`` is where the spec judges it; by the method of a calibrated threshold."""
+    if prediction is None:
+        return fit_segments(spec, frame, performance, None)
+    if prediction.slow or prediction.kind == "text":
+        return fit_segments(spec, frame, performance, None, UNJUDGED)
+    calibrated = calibration.columns.get(prediction.name) if calibration else None
+    method = METHODS[calibrated.method] if calibrated else prediction.method
+    return fit_segments(spec, frame, performance, lambda series: _fit(path, spec, series, prediction.kind, method))
 
 
 def _performance(path: Path, spec: ModelSpec, frame: pl.DataFrame) -> tuple[PerformanceProfile, ...]:

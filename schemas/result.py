@@ -142,6 +142,32 @@ class Performance:
 
 
 @dataclass(frozen=True, slots=True)
+class SegmentResult:
+    """The judged rows of a window with one ``value`` of a segment column. Shares are 0 to 1, of all judged rows, or of the reference's.
+
+    ``status`` is about the predictions of these rows: ``insufficient_data`` where window or reference has too few of them, ``error`` where
+    they could not be judged, or the column could not be read (then there is no value). Method to ``changes`` are as for a column.
+    ``measure`` is the leading measure of performance over the ``known`` rows, those whose target and prediction are known.
+    """
+
+    segment: str
+    value: str
+    status: Status
+    reason: str = ""
+    rows: int = 0
+    share: float = 0.0
+    reference_share: float = 0.0
+    method: str = ""
+    score: float | None = None
+    threshold: float | None = None
+    drifted: bool = False
+    excess: float | None = None
+    changes: tuple[str, ...] = ()
+    known: int = 0
+    measure: Measure | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class WindowResult:
     """The verdict on one window ``[start_ms, end_ms)`` of event time (ms since the epoch, UTC), final once published.
 
@@ -183,6 +209,7 @@ class WindowResult:
     false_alarm_rate: float | None = None
     evidently_drifted: bool | None = None
     alert_windows: tuple[int, ...] = (1, 1)
+    segments: tuple[SegmentResult, ...] = ()
 
     @property
     def severity(self) -> float:
@@ -199,6 +226,11 @@ class WindowResult:
     def drifted_names(self, role: Role = "feature") -> list[str]:
         """Names of the drifted columns of one role, in the spec's order."""
         return [c.name for c in self.columns if c.drifted and c.role == role]
+
+    def drifted_segments(self) -> list[SegmentResult]:
+        """The segments whose predictions drifted, the furthest beyond its threshold first (an infinite score is the furthest)."""
+        drifted = (s for s in self.segments if s.drifted)
+        return sorted(drifted, key=lambda s: -(float("inf") if s.excess is None else s.excess))
 
     def column(self, role: Role) -> ColumnResult | None:
         """The result of the prediction or of the target, when it was judged."""

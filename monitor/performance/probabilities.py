@@ -46,15 +46,9 @@ def prob_classification(
     otherwise it is the class with the greatest probability, the first of equals. ``roc_auc`` is the mean over the classes, of those that
     have rows and are not all rows; ``log_loss`` is the mean of −ln of the target's own probability, kept 2.2e-16 away from 0 and 1.
     """
-    if positive is not None and len(classes) == 2:
-        chance = probabilities[:, classes.index(positive)]
-        other = next(c for c in classes if c != positive)
-        classes, probabilities = (positive, other), np.column_stack([chance, 1 - chance])
-        predicted = pl.Series(np.where(chance >= THRESHOLD, 0, 1))
-    else:
-        predicted = pl.Series(probabilities.argmax(axis=1))
+    predicted, classes, probabilities = predicted_labels(probabilities, classes, positive)
     names = dict(enumerate(classes))
-    scored = classification(target, predicted.replace_strict(names, return_dtype=pl.String), positive, shown)
+    scored = classification(target, predicted, positive, shown)
     place = target.replace_strict({c: i for i, c in names.items()}, return_dtype=pl.Int64).to_numpy()
     actual = place[:, None] == np.arange(len(classes))
     areas = {c: roc_auc(actual[:, i], probabilities[:, i]) for i, c in names.items()}
@@ -64,6 +58,18 @@ def prob_classification(
     by_class = {("roc_auc", c): areas[c] for c in list(areas)[:SHOWN]} if len(classes) > 2 else {}
     notes = (*scored.notes, *_undefined_areas(areas))
     return Scored(scored.rows, {**values, **scored.values, **by_class}, scored.classes, notes, scored.confusion)
+
+
+def predicted_labels(probabilities: Floats, classes: Sequence[str], positive: str | None) -> tuple[pl.Series, Sequence[str], Floats]:
+    """The labels that probabilities amount to, and the classes and probabilities that they were taken from, the positive one first."""
+    if positive is not None and len(classes) == 2:
+        chance = probabilities[:, classes.index(positive)]
+        other = next(c for c in classes if c != positive)
+        classes, probabilities = (positive, other), np.column_stack([chance, 1 - chance])
+        predicted = pl.Series(np.where(chance >= THRESHOLD, 0, 1))
+    else:
+        predicted = pl.Series(probabilities.argmax(axis=1))
+    return predicted.replace_strict(dict(enumerate(classes)), return_dtype=pl.String), classes, probabilities
 
 
 def _undefined_areas(areas: dict[str, float | None]) -> tuple[str, ...]:

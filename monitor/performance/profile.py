@@ -12,7 +12,7 @@ import polars as pl
 from config.spec import Column, ModelSpec
 from monitor.performance.classification import classification
 from monitor.performance.labels import SHOWN, as_labels, positive_class
-from monitor.performance.measures import Floats, NotKnown, NotUsable, Scored, Side
+from monitor.performance.measures import Bools, Floats, NotKnown, NotUsable, Scored, Side
 from monitor.performance.probabilities import check_probabilities, prob_classification
 from monitor.performance.regression import regression
 from monitor.values import ValueMisfit, conform
@@ -23,12 +23,13 @@ from schemas.result import PerformanceKind
 class Known:
     """The rows whose target and prediction are known. ``target`` are numbers or labels by the kind; ``prediction`` too, or probabilities.
 
-    ``notes`` say which rows are left out.
+    ``notes`` say which rows are left out; ``mask`` is True for each row of the frame that is one of these, None where all are.
     """
 
     target: pl.Series
     prediction: pl.Series | Floats
     notes: tuple[str, ...] = ()
+    mask: Bools | None = None
 
     @property
     def rows(self) -> int:
@@ -108,7 +109,9 @@ def known_rows(kind: PerformanceKind, spec: ModelSpec, frame: pl.DataFrame) -> K
     both = target.is_not_null() & (prediction.is_not_null() if prediction is not None else pl.lit(False))
     if prediction is None or not both.any():
         raise NotKnown("no row whose target is known has a prediction")
-    return Known(target, prediction) if both.all() else Known(target.filter(both), prediction.filter(both))
+    if both.all():
+        return Known(target, prediction)
+    return Known(target.filter(both), prediction.filter(both), mask=both.to_numpy())
 
 
 def _values(kind: PerformanceKind, frame: pl.DataFrame, name: str, column: Column) -> pl.Series | None:
@@ -147,7 +150,7 @@ def _known_probabilities(spec: ModelSpec, frame: pl.DataFrame, target: pl.Series
         notes = (_strangers(strangers),)
         if not of_class.any():
             raise NotUsable(notes[0])
-    return Known(target.filter(of_class), stacked[of_class.to_numpy()], notes)
+    return Known(target.filter(of_class), stacked[of_class.to_numpy()], notes, of_class.to_numpy())
 
 
 def _strangers(targets: pl.Series) -> str:

@@ -1,0 +1,1 @@
+"""Segments: groups of rows by the values of a categorical feature, each judged by itself."""
