@@ -41,6 +41,11 @@ class WriterSchema:
         """The schema under a registry's id."""
         return cls(schema, CONFLUENT_MAGIC + schema_id.to_bytes(4, "big"))
 
+    @property
+    def schema_id(self) -> int | None:
+        """The registry's id; None under a fingerprint."""
+        return int.from_bytes(self.header[1:], "big") if self.header[:1] == CONFLUENT_MAGIC else None
+
     @cached_property
     def parsed(self) -> Any:
         """The schema as fastavro wants it."""
@@ -70,3 +75,10 @@ def header_of(value: bytes) -> bytes | None:
     if value[:1] == CONFLUENT_MAGIC and len(value) > CONFLUENT_HEADER:
         return value[:CONFLUENT_HEADER]
     return None
+
+
+def named(header: bytes) -> str:
+    """How a person calls the schema of a header."""
+    if header[:1] == CONFLUENT_MAGIC:
+        return f"schema {int.from_bytes(header[1:], 'big')} of a registry (TIDEMARK_SCHEMA_REGISTRY_URL)"
+    return f"schema {header[len(SINGLE_OBJECT_MAGIC) :].hex()}"

@@ -21,7 +21,7 @@ from config.errors import TidemarkError
 from config.settings import Settings
 from monitor.metrics import Metrics
 from monitor.reports import ReportProcess
-from schemas.store import FileSchemaStore
+from schemas.store import open_store
 from streams.cuts import Cuts
 from streams.dead_letter_limit import DeadLetterLimit
 from streams.decode.decoder import Decoder
@@ -54,7 +54,7 @@ class Worker:
         self.settings = settings
         self.metrics = Metrics(registry)
         self.judge = judge
-        self.decoder = Decoder(FileSchemaStore(settings.under_home("schemas")), settings.max_record_bytes)
+        self.decoder = Decoder(open_store(settings), settings.max_record_bytes)
         self.core = WindowCore(self.judge.catalogue, settings.partitions, int(settings.future_tolerance * 1000), settings.max_open_runs)
         self.source = Source(settings, self._on_assigned, self._on_revoked, self._on_statistics)
         self.slot = WorkerSlot(settings)

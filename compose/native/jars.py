@@ -24,7 +24,7 @@ def _version_of(java: str) -> int:
     return int(found[1]) if found else 0
 
 
-def _find(program: str, package: str) -> str:
+def find(program: str, package: str) -> str:
     """The path of a program; as root on Debian it is installed when missing."""
     path = shutil.which(program)
     if path is None and debian.can_install():
@@ -41,7 +41,7 @@ def java() -> str:
     Raises:
         TidemarkError: there is none, or it is too old.
     """
-    path = _find("java", "openjdk-17-jre-headless")
+    path = find("java", "openjdk-17-jre-headless")
     version = _version_of(path)
     if version < MINIMUM_JAVA:
         raise TidemarkError(f"{path} is Java {version}: the native Kafka broker needs {MINIMUM_JAVA} or later", REMEDY)
@@ -79,7 +79,7 @@ def fetch(libs: Path) -> Path:
 def _copy_dependencies(into: Path) -> None:
     goal = "org.apache.maven.plugins:maven-dependency-plugin:3.8.1:copy-dependencies"
     debian.run(
-        [_find("mvn", "maven"), "-q", "-B", "-f", str(POM), goal, "-DincludeScope=runtime", f"-DoutputDirectory={into}"],
+        [find("mvn", "maven"), "-q", "-B", "-f", str(POM), goal, "-DincludeScope=runtime", f"-DoutputDirectory={into}"],
         "downloading the Kafka broker from Maven Central",
         "check the network, or Maven's proxy in ~/.m2/settings.xml, and run again",
     )

@@ -22,18 +22,19 @@ from examples.flights.process_metrics import ProcessMetrics
 from examples.flights.request import check_rows, read_marks
 from producers.emitter import Emitter
 from schemas.event import event_schema
-from schemas.store import FileSchemaStore
+from schemas.store import register_for_service, subject_of
 
 FLUSH_TIMEOUT_S = 30.0
 
 
 def open_emitter(settings: Settings, spec: ModelSpec, model_version: str) -> Emitter:
     """The emitter of the model; its event schema is put where the worker finds it."""
-    writer = FileSchemaStore(settings.under_home("schemas")).register(spec.model, event_schema(spec))
+    writer = register_for_service(settings, subject_of(settings.predictions_topic, spec.model), event_schema(spec))
     return Emitter(
         model=spec.model,
         model_version=model_version,
         schema=writer.schema,
+        schema_id=writer.schema_id,
         bootstrap_servers=settings.brokers,
         topic=settings.predictions_topic,
         max_event_bytes=settings.max_record_bytes,

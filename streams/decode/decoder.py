@@ -7,7 +7,7 @@ import polars as pl
 
 from config.errors import InvalidEvent
 from schemas.control import CONTROL_NAME, Control
-from schemas.framing import WriterSchema
+from schemas.framing import WriterSchema, named
 from schemas.store import SchemaStore
 from streams.decode.buffer import Buffer
 from streams.decode.headers import by_header
@@ -36,7 +36,7 @@ class Decoder:
             if not header:
                 _refuse(batch, places, "no_framing", "neither Avro single-object encoding nor the Confluent wire format", "use the emitter")
             elif layout is None:
-                _refuse(batch, places, "unknown_schema", f"schema {header.hex()} is not in the schema store", "register it before sending")
+                _refuse(batch, places, "unknown_schema", f"{named(header)} is not in the schema store", "register it before sending")
             elif layout.writer.name == CONTROL_NAME:
                 _controls(layout.writer, places, batch)
             elif layout.problem:
