@@ -18,6 +18,7 @@ from .segment import SUPPORTED, Segment, framed
 _LARGEST_SEGMENT = 8 << 20  # bytes: files are removed as wholes, so small ones give space back sooner
 _SEGMENTS = 8
 _SMALLEST_BYTES = 65_536
+_UNBORN_S = 60.0
 
 
 @dataclass(eq=False, slots=True)
@@ -99,6 +100,9 @@ class Spill:
 
     def adopt(self) -> list[tuple[Segment, int]]:
         """Take over what ended processes left of this model, oldest first; how many records each file has. Before the first ``take``."""
+        for unborn in self._folder.glob(f"{self._model}.*.new"):  # of a process that was killed while it made a file
+            if time.time() - unborn.stat().st_mtime > _UNBORN_S:
+                unborn.unlink(missing_ok=True)
         found = [one for path in sorted(self._folder.glob(f"{self._model}.*.wal")) if (one := self._adopted(path))]
         with self._lock:
             self._segments.extendleft(segment for segment, _ in reversed(found))

@@ -4,16 +4,27 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from prometheus_client import CollectorRegistry, ProcessCollector
 
+from config.settings import Settings
+from examples.flights.prepare import prepare
 from monitor.metrics import Metrics
 from monitor.metrics_server import serve
 from monitor.watch.state import JUDGED_AT
 from tests.support.alerting import until
 from tests.support.dashboards import feed
 from tests.support.scraped import Scraped, configuration, running_prometheus
+
+
+@pytest.fixture(scope="session")
+def flights_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A home with the example's model, reference and history, made once. Tests may add files of their own names to it."""
+    home = tmp_path_factory.mktemp("flights")
+    prepare(Settings(home=home))
+    return home
 
 
 @pytest.fixture(scope="session")

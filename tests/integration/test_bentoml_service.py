@@ -20,7 +20,6 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from config.settings import ROOT, Settings
 from examples.flights import model
-from examples.flights.prepare import prepare
 from schemas.framing import header_of
 from schemas.store import FileSchemaStore
 from tests.conftest import create_topic
@@ -108,12 +107,10 @@ def serve(address: str) -> list[str]:
 
 
 @pytest.fixture(scope="module")
-def service(own_broker: Broker, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+def service(own_broker: Broker, flights_home: Path) -> Iterator[Service]:
     """The service with the real model beside a broker of its own."""
-    home = tmp_path_factory.mktemp("service")
-    prepare(Settings(home=home))
     create_topic(own_broker.bootstrap_servers, name=Settings().predictions_topic)
-    started = Service(own_broker, home)
+    started = Service(own_broker, flights_home)
     try:
         yield started.wait_ready()
     finally:

@@ -21,7 +21,6 @@ from config.settings import ROOT, Settings, load_settings
 from config.spec import read_spec
 from examples.flights import model
 from examples.flights.files import HISTORY
-from examples.flights.prepare import prepare
 from schemas.event import event_schema
 from tests.conftest import MakeTopic
 from tests.integration.test_emitter_delivery import records
@@ -36,12 +35,10 @@ ROWS = [{**ROW, "dep_delay": float(delay)} for delay in (0, 30, 120)]
 SCHEMA = event_schema(read_spec(ROOT / "config" / "models" / "flights.yaml"))
 
 
-@pytest.fixture(scope="module")
-def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The example's model, made once."""
-    folder = tmp_path_factory.mktemp("services")
-    prepare(Settings(home=folder))
-    return folder
+@pytest.fixture
+def home(flights_home: Path) -> Path:
+    """The example's model."""
+    return flights_home
 
 
 @pytest.fixture

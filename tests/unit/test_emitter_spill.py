@@ -168,6 +168,16 @@ def test_a_segment_is_locked_before_it_has_its_name(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_file_that_was_never_born_is_removed(tmp_path: Path) -> None:
+    """What a process left that was killed while it made a file is removed a minute later, and not before."""
+    old, young = tmp_path / "m.p.00000000.new", tmp_path / "m.q.00000000.new"
+    for path in (old, young):
+        path.touch()
+    os.utime(old, (0, 0))
+    assert adopted(tmp_path) == []
+    assert list(tmp_path.iterdir()) == [young]
+
+
 def test_emit_encodes_at_once(tmp_path: Path) -> None:
     """With a spill the answer of ``emit`` is final: what does not fit its column is False, counted, and in no file."""
     with emitter(spill=tmp_path) as made:
