@@ -16,6 +16,7 @@ DELIMITERS = (",", ";", "\t", "|")
 SAMPLE_CHARS = 4_000_000
 SAMPLE_ROWS = 200
 _CHUNK = 1 << 20
+_HIGH = bytes(range(0x80, 0x100))
 _MARKS = ((codecs.BOM_UTF8, "utf-8-sig"), (codecs.BOM_UTF32_LE, "utf-32"), (codecs.BOM_UTF16_LE, "utf-16"), (codecs.BOM_UTF16_BE, "utf-16"))
 _COMMA_NUMBER = re.compile(r"\s*[-+]?\d+,\d+\s*\Z")
 _NUMBER = re.compile(r"\s*[-+]?\d+([.,]\d+)?\s*\Z")
@@ -65,11 +66,19 @@ def _encoding(path: Path) -> str:
         return half
     if undecodable(path, "utf-8") is None:
         return "utf-8"
-    content = path.read_bytes()
-    high = sum(content.count(bytes([b])) for b in range(0x80, 0x100))
-    if 2 * len(_MULTIBYTE.findall(content)) > 0.5 * high:
+    if _mostly_utf8(path):
         return "utf-8"  # mostly UTF-8 with a few broken bytes: those are told, not read as something else
     return "cp1252" if undecodable(path, "cp1252") is None else "latin-1"
+
+
+def _mostly_utf8(path: Path) -> bool:
+    """True when most bytes beyond ASCII stand in pairs as UTF-8 has them."""
+    high = pairs = 0
+    with path.open("rb") as file:
+        while chunk := file.read(_CHUNK):
+            high += len(chunk) - len(chunk.translate(None, _HIGH))
+            pairs += len(_MULTIBYTE.findall(chunk))
+    return 2 * pairs > 0.5 * high
 
 
 def _without_mark(start: bytes) -> str | None:

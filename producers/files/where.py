@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import csv
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,6 +10,7 @@ from pathlib import Path
 from config.spec_data import DataFile
 
 csv.field_size_limit(2**31 - 1)
+_CHUNK = 1 << 20
 
 
 def rows(path: Path, data: DataFile) -> Iterator[tuple[int, list[str]]]:
@@ -46,12 +48,24 @@ def uneven(path: Path, data: DataFile) -> str | None:
 
 def undecodable(path: Path, encoding: str) -> str | None:
     """What is wrong with the first bytes that are no text of the encoding, with line and column (both from 1); None when all are."""
+    decoder = codecs.getincrementaldecoder(encoding)()
+    line, column = 1, 1
     with path.open("rb") as file:
-        content = file.read()
-    try:
-        content.decode(encoding)
-    except UnicodeDecodeError as error:
-        before = content[: error.start].decode(encoding)
-        line, column = before.count("\n") + 1, len(before) - (before.rfind("\n") + 1) + 1
-        return f"{path}, line {line}, column {column}: byte 0x{content[error.start]:02x} is no {encoding} text"
-    return None
+        while True:
+            chunk = file.read(_CHUNK)
+            held = decoder.getstate()[0]  # the first bytes of a character whose rest is in this chunk
+            try:
+                text = decoder.decode(chunk, final=not chunk)
+            except UnicodeDecodeError as error:
+                before = error.object[: error.start].decode(encoding, errors="ignore") if error.start else ""
+                line, column = _after(before, line, column)
+                return f"{path}, line {line}, column {column}: byte 0x{(held + chunk)[error.start]:02x} is no {encoding} text"
+            if not chunk:
+                return None
+            line, column = _after(text, line, column)
+
+
+def _after(text: str, line: int, column: int) -> tuple[int, int]:
+    """The place behind a text that begins at a place."""
+    lines = text.count("\n")
+    return line + lines, len(text) - text.rfind("\n") if lines else column + len(text)

@@ -65,7 +65,7 @@ def plan(options: InitOptions, settings: Settings) -> Plan:
     ]
     until, why = reference_end(span, options)
     window, min_rows, window_why = choose_window(span, until, options)
-    spec = _spec(options, path, data, found, guesses, {"size": show_ms(window)}, min_rows)
+    spec = _spec(options, data, found, guesses, {"size": show_ms(window)}, min_rows)
     return Plan(spec, tuple(guesses), span, until, (why, window_why))
 
 
@@ -180,15 +180,13 @@ def _is_time(facts: Facts) -> bool:
     return all(re.match(r"\s*\d{4}-\d{2}-\d{2}([T ]\d{2}:\d{2}.*)?\s*\Z", value) for value in facts.misfits)
 
 
-def _spec(
-    options: InitOptions, path: Path, data: DataFile, found: Outputs, guesses: list[Guess], window: dict[str, str], min_rows: int
-) -> ModelSpec:
-    model = options.model or re.sub(r"[^A-Za-z0-9_.-]+", "-", path.name.split(".")[0]).strip("-")[:64] or "model"
+def _spec(options: InitOptions, data: DataFile, found: Outputs, guesses: list[Guess], window: dict[str, str], min_rows: int) -> ModelSpec:
+    model = options.model or re.sub(r"[^A-Za-z0-9_.-]+", "-", options.data.name.split(".")[0]).strip("-")[:64] or "model"
     try:
         return ModelSpec.model_validate(
             {
                 "model": model,
-                "description": f"Made by tidemark init from {path.name}",
+                "description": f"Made by tidemark init from {options.data.name}",
                 "reference": f"references/{model}.parquet",
                 "artefact": options.artefact,
                 "data": data,
