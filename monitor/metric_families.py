@@ -14,6 +14,7 @@ from prometheus_client.registry import Collector
 
 from monitor.metric_performance import measured, performance_families
 from monitor.metric_quality import quality_families
+from monitor.metric_segments import Admits, segment_families
 from schemas.result import ColumnResult, WindowResult
 
 STREAM = ("model", "run_kind")
@@ -99,9 +100,12 @@ def _score(column: ColumnResult) -> float | None:
 class WindowGauges(Collector):
     """The gauges of last windows. Drawn under one lock, so a scrape never sees half of a window, nor a column of an older one."""
 
-    def __init__(self, admits_column: Callable[[Stream, str], bool], admits_class: Callable[[Stream, str], bool]) -> None:
+    def __init__(
+        self, admits_column: Callable[[Stream, str], bool], admits_class: Callable[[Stream, str], bool], admits_segment: Admits
+    ) -> None:
         self._admits = admits_column
         self._admits_class = admits_class
+        self._admits_segment = admits_segment
         self._lock = threading.Lock()
         self._streams: dict[Stream, _StreamWindows] = {}
 
@@ -135,7 +139,9 @@ class WindowGauges(Collector):
         yield _versions(streams)
         yield from quality_families({s: w.described.result for s, w in streams.items() if w.described}, self._admits)
         last = {s: w.closed.result for s, w in streams.items()}
-        yield from performance_families(last, {s: w.measured.result for s, w in streams.items() if w.measured}, self._admits_class)
+        known = {s: w.measured.result for s, w in streams.items() if w.measured}
+        yield from performance_families(last, known, self._admits_class)
+        yield from segment_families({s: c.result for s, c in judged.items()}, known, self._admits_segment)
 
     def _families(
         self, gauges: tuple[tuple[str, str, Callable[[Closed], float]], ...], windows: Mapping[Stream, Closed]

@@ -11,6 +11,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Summ
 from monitor.metric_families import COLUMN, STREAM, ClientStatistics, Closed, Stream, WindowGauges
 from monitor.metric_performance import classes_of
 from monitor.metric_quality import columns_of
+from monitor.metric_segments import segments_of
 from monitor.persistence import History
 from schemas.result import WindowResult
 
@@ -24,20 +25,29 @@ SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 
 class Metrics:
     """The metrics of one worker process, in a registry of its own. Every method may be called from any thread.
 
-    Labels are bounded: past ``max_streams`` pairs of model and run kind, or ``max_columns`` columns or ``max_classes`` class labels over
-    all of them, a name gets no series and ``tidemark_label_overflow_total`` counts the refusals. Times are s since the epoch unless a
-    name says otherwise.
+    Labels are bounded: past ``max_streams`` pairs of model and run kind, or ``max_columns`` columns, ``max_classes`` class labels or
+    ``max_segments`` segments over all of them, a name gets no series and ``tidemark_label_overflow_total`` counts the refusals. Times are s
+    since the epoch unless a name says otherwise.
     """
 
     def __init__(
-        self, registry: CollectorRegistry, max_streams: int = 20, max_columns: int = 150, max_reasons: int = 30, max_classes: int = 60
+        self,
+        registry: CollectorRegistry,
+        max_streams: int = 20,
+        max_columns: int = 150,
+        max_reasons: int = 30,
+        max_classes: int = 60,
+        max_segments: int = 100,
     ) -> None:
-        self._limits = {"model": max_streams, "column": max_columns, "reason": max_reasons, "class": max_classes}
+        self._limits = {
+            "model": max_streams, "column": max_columns, "reason": max_reasons, "class": max_classes, "segment": max_segments
+        }  # fmt: skip
         self._lock = threading.Lock()
         self._streams: set[Stream] = set()
         self._forgotten: set[Stream] = set()
-        self._columns: set[tuple[Stream, str]] = set()
-        self._classes: set[tuple[Stream, str]] = set()
+        self._columns: set[tuple[Stream, Any]] = set()
+        self._classes: set[tuple[Stream, Any]] = set()
+        self._segments: set[tuple[Stream, Any]] = set()
         self._reasons: set[str] = set()
         self._histories: dict[Stream, History] = {}
         self._build_windows(registry)
@@ -45,7 +55,9 @@ class Metrics:
 
     def _build_windows(self, registry: CollectorRegistry) -> None:
         self._gauges = WindowGauges(
-            lambda stream, column: (stream, column) in self._columns, lambda stream, label: (stream, label) in self._classes
+            lambda stream, column: (stream, column) in self._columns,
+            lambda stream, label: (stream, label) in self._classes,
+            lambda stream, segment: (stream, segment) in self._segments,
         )
         registry.register(self._gauges)
 
@@ -104,16 +116,8 @@ class Metrics:
         registry.register(self._client)
         self._per_stream: tuple[Counter | Gauge, ...] = (
             *(self._windows, self._drifted_windows, self._alerted_windows, self._drifted_columns, self._column_drifts, self._tests_failed),
-            *(
-                self._records,
-                self._late,
-                self._duplicates,
-                self._last_event,
-                self._stream_time,
-                self._open_windows,
-                self._open_rows,
-                self._open_bytes,
-            ),
+            *(self._records, self._late, self._duplicates, self._last_event, self._stream_time),
+            *(self._open_windows, self._open_rows, self._open_bytes),
         )
 
     def _fits(self, label: str, known: set[Any], value: Any) -> bool:
@@ -136,14 +140,8 @@ class Metrics:
             if new:
                 for status in STATUSES:
                     self._windows.labels(model, run_kind, status)
-                for counter in (
-                    self._drifted_windows,
-                    self._alerted_windows,
-                    self._drifted_columns,
-                    self._records,
-                    self._late,
-                    self._duplicates,
-                ):
+                windows = (self._drifted_windows, self._alerted_windows, self._drifted_columns)
+                for counter in (*windows, self._records, self._late, self._duplicates):
                     counter.labels(model, run_kind)
             return True
 
@@ -162,7 +160,7 @@ class Metrics:
             self._drifted_columns.labels(*stream).inc(result.drifted_columns)
             self._count_columns(stream, result)
         self._count_tests(stream, result)
-        self._admit_classes(stream, result)
+        self._admit_labels(stream, result)
         alert = self._alert(stream, result)
         self._alerted_windows.labels(*stream).inc(alert)
         self._gauges.put(stream, Closed(result, closed_at_s, alert))
@@ -178,11 +176,13 @@ class Metrics:
         if self._admit(*stream):
             self._count_columns(stream, result, weight=0)
             self._count_tests(stream, result, weight=0)
-            self._admit_classes(stream, result)
+            self._admit_labels(stream, result)
             self._gauges.put(stream, Closed(result, closed_at_s, self._alert(stream, result)))
 
-    def _admit_classes(self, stream: Stream, result: WindowResult) -> None:
+    def _admit_labels(self, stream: Stream, result: WindowResult) -> None:
         with self._lock:
+            for segment in segments_of(result):
+                self._fits("segment", self._segments, (stream, segment))
             for label in dict.fromkeys(classes_of(result)):
                 self._fits("class", self._classes, (stream, label))
 
@@ -210,8 +210,8 @@ class Metrics:
             self._streams.discard(stream)
             self._histories.pop(stream, None)
             self._forgotten.add(stream)
-            self._columns = {c for c in self._columns if c[0] != stream}
-            self._classes = {c for c in self._classes if c[0] != stream}
+            for known in (self._columns, self._classes, self._segments):
+                known -= {name for name in known if name[0] == stream}
             for metric in self._per_stream:
                 metric.remove_by_labels({"model": model, "run_kind": run_kind})
 

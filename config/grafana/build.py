@@ -10,7 +10,7 @@ from grafana_foundation_sdk.builders import dashboard
 from grafana_foundation_sdk.cog.encoder import JSONEncoder
 from grafana_foundation_sdk.models.dashboard import DashboardCursorSync, DashboardLinkType, VariableOption, VariableRefresh, VariableSort
 
-from config.grafana import drift, model, pipeline, service
+from config.grafana import drift, model, pipeline, segments, service
 from config.grafana.panels import SOURCE, Panel
 
 DASHBOARDS = Path(__file__).parent / "dashboards"
@@ -53,6 +53,10 @@ def _column() -> dashboard.QueryVariable:
     return _variable("column", "Column", f"tidemark_column_drifted{{{drift.STREAM}}}", "Columns that are judged")
 
 
+def _segment() -> dashboard.QueryVariable:
+    return _variable("segment", "Segment", f"tidemark_segment_rows{{{drift.STREAM}}}", "Columns whose values are groups of rows")
+
+
 def _public_url() -> dashboard.TextBoxVariable:
     reports = dashboard.TextBoxVariable("public_url").label("Reports at").default_value("http://127.0.0.1:8502")
     return reports.description("Where links to reports lead: TIDEMARK_PUBLIC_URL, without a slash at its end")
@@ -90,9 +94,11 @@ def one_model() -> dashboard.Dashboard:
         ("Predictions", model.predictions()),
         ("Data quality", model.quality()),
         ("Performance, where targets are known", model.performance()),
+        ("Segments", segments.panels()),
     )
-    board = _board("model", "One model: drift by column, predictions, data quality, performance.", parts)
-    return board.with_variable(_model(one=True)).with_variable(_run_kind()).with_variable(_column()).with_variable(_public_url())
+    board = _board("model", "One model: drift by column and by segment, predictions, data quality, performance.", parts)
+    board.with_variable(_model(one=True)).with_variable(_run_kind()).with_variable(_column()).with_variable(_segment())
+    return board.with_variable(_public_url())
 
 
 def stream() -> dashboard.Dashboard:

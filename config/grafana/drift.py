@@ -106,19 +106,24 @@ def window_rows() -> Panel:
     return lines(about, Query(latest("tidemark_window_rows"), NAMED), Query(latest("tidemark_window_sampled_rows"), f"{NAMED} judged"))
 
 
+def relative_score(metric: str, labels: str, by: str) -> str:
+    """The score of ``metric`` over its threshold, 1 at it; of p-values the logarithms. Cut, since near-constant columns give thousands."""
+    score, limit = (latest(f"{metric}_{what}", "LABELS", by) for what in ("score", "threshold"))
+    p_values = "|".join(P_VALUES)
+    distance = f"{score} / {limit}".replace("LABELS", f'{labels},method!~"{p_values}"')
+    p_value = f"ln({score}) / ln({limit})".replace("LABELS", f'{labels},method=~"{p_values}"')
+    return f"clamp_max({distance} or {p_value}, {WORST})"
+
+
 def heat() -> Panel:
     """Columns × time, scores relative to thresholds."""
-    by = "run_kind, column, method"
-    score, limit = (latest(f"tidemark_column_drift_{what}", "LABELS", by) for what in ("score", "threshold"))
-    p_values = "|".join(P_VALUES)
-    distance = f"{score} / {limit}".replace("LABELS", f'{COLUMN},method!~"{p_values}"')
-    p_value = f"ln({score}) / ln({limit})".replace("LABELS", f'{COLUMN},method=~"{p_values}"')
+    relative = relative_score("tidemark_column_drift", COLUMN, "run_kind, column, method")
     text = (
         "Each column's drift score over its threshold in the last judged window: blue is quiet, yellow is at the threshold (1), red has "
         f"drifted. Of p-values the logarithms are compared, so that a smaller one is redder. Cut at {WORST}."
     )
     about = About("Drift scores relative to their thresholds", text, "short", [(1, RED)], width=24, height=11, decimals=2)
-    return heat_map(about, Query(f"clamp_max({distance} or {p_value}, {WORST})", "{{column}} {{run_kind}}"), 0, 2)
+    return heat_map(about, Query(relative, "{{column}} {{run_kind}}"), 0, 2)
 
 
 def _scores(title: str, description: str, labels: str, width: int) -> Panel:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from config.settings import ROOT
 from monitor.metrics import Metrics
-from schemas.result import ColumnQuality, DataQuality, Measure, Performance, TestResult, WindowResult
+from schemas.result import ColumnQuality, DataQuality, Measure, Performance, SegmentResult, TestResult, WindowResult
 from tests.support.results import judged_column, window_result
 
 FOLDER = ROOT / "config" / "grafana"
@@ -43,7 +44,7 @@ def expressions(path: Path) -> list[tuple[str, str]]:
 
 def filled(expression: str, **variables: str) -> str:
     """The expression as Grafana sends it: its variables filled in (all values when none is given)."""
-    values = {"model": ".*", "run_kind": ".*", "column": ".*", "service": ".*", "__rate_interval": "20s"} | variables
+    values = {"model": ".*", "run_kind": ".*", "column": ".*", "segment": ".*", "service": ".*", "__rate_interval": "20s"} | variables
     text = re.sub(r"\$(\w+)", lambda m: values[m[1]], expression)
     assert "$" not in text, text
     return text
@@ -62,6 +63,22 @@ def annotations(path: Path) -> list[tuple[str, str]]:
     return [(a["name"], a["expr"]) for a in found]
 
 
+def segments() -> tuple[SegmentResult, ...]:
+    """Values of two segment columns: a drifted and a quiet one by a distance, one by a p-value, and one with few rows."""
+
+    def one(
+        column: str, value: str, share: float, level: float, error: float, method: str = "Wasserstein distance (normed)"
+    ) -> SegmentResult:
+        found = SegmentResult(column, value, "ok", rows=round(400 * share), share=share, reference_share=share + 0.02, method=method)
+        limit = 0.1 if method.startswith("W") else 0.05
+        drifted = level >= limit if limit == 0.1 else level <= limit
+        return replace(found, score=level, threshold=limit, drifted=drifted, known=90, measure=Measure("mae", error, 11.0))
+
+    few = SegmentResult("carrier", "HA", "insufficient_data", "4 rows", rows=4, share=0.01, reference_share=0.01)
+    carriers = (one("carrier", "UA", 0.55, 0.02, 11.5), one("carrier", "EV", 0.44, 0.31, 16.0), few)
+    return (*carriers, one("origin", "EWR", 0.62, 0.01, 13.0, "K-S p_value"), one("origin", "JFK", 0.38, 0.06, 10.0))
+
+
 def whole_result() -> WindowResult:
     """A drifted window with everything that a result can hold: described columns, tests of each outcome, both kinds of performance."""
     carrier = judged_column("carrier", 0.5, method="chi-square p_value", threshold=0.05, drifted=False)
@@ -77,7 +94,7 @@ def whole_result() -> WindowResult:
     tests = (TestResult("null_share", "FAIL", "too many", "dep_delay"), TestResult("constant_columns", "SUCCESS", "none"))
     regression = Performance("regression", 350, "ok", measures=(Measure("mae", 12.5, 11.0), Measure("rmse", 20.0, 18.0)))
     classes = Performance("classification", 350, "ok", measures=(Measure("accuracy", 0.8, 0.9), Measure("f1", 0.7, 0.85)))
-    return window_result(*columns, quality=quality, tests=tests, performance=(regression, classes))
+    return window_result(*columns, quality=quality, tests=tests, performance=(regression, classes), segments=segments())
 
 
 def feed(metrics: Metrics, now_s: float) -> None:

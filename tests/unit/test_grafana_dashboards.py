@@ -122,7 +122,7 @@ def variable_queries(path: Path) -> dict[str, str]:
 
 @pytest.mark.parametrize(("board", "names"), [
     ("overview", ["model", "run_kind", "column"]),
-    ("model", ["model", "run_kind", "column"]),
+    ("model", ["model", "run_kind", "column", "segment"]),
     ("pipeline", ["model", "run_kind"]),
     ("service", ["service"]),
 ])  # fmt: skip
@@ -131,7 +131,7 @@ def test_every_variable_is_used(board: str, names: list[str]) -> None:
     path = FOLDER / "dashboards" / f"tidemark-{board}.json"
     assert list(variable_queries(path)) == names
     used = " ".join(e for _, e in expressions(path))
-    assert {n for n in ("model", "run_kind", "column", "service") if f"${n}" in used} == set(names)
+    assert {n for n in ("model", "run_kind", "column", "segment", "service") if f"${n}" in used} == set(names)
 
 
 @pytest.mark.parametrize("path", OF_WORKER, ids=lambda p: p.stem)

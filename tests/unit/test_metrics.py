@@ -154,6 +154,7 @@ def test_invented_names_are_capped(registry: CollectorRegistry, metrics: Metrics
         'tidemark_label_overflow_total{label="column"} 9850.0',
         'tidemark_label_overflow_total{label="reason"} 9970.0',
         'tidemark_label_overflow_total{label="class"} 0.0',
+        'tidemark_label_overflow_total{label="segment"} 0.0',
     ]
 
 

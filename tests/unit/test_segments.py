@@ -99,7 +99,7 @@ def test_a_drifted_segment_is_found_in_a_quiet_window(tmp_path: Path) -> None:
     assert (whole.drifted, result.drifted) == (False, False)
     (found,) = result.drifted_segments()
     assert (found.segment, found.value, found.status) == ("carrier", "'; --", "ok")
-    assert any(text.startswith("mean 10") for text in found.changes)
+    assert any(text.startswith("mean ") for text in found.changes)
     assert found.measure is not None
     assert found.measure.name == "mae"
     assert found.measure.value is not None
