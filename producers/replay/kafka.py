@@ -161,6 +161,7 @@ class KafkaSink:
     def __init__(self, topic: RunTopic, encoder: EventEncoder) -> None:
         self._topic = topic
         self._encoder = encoder
+        self._before = topic.delivered
 
     def send(self, rows: Rows, start: int, stop: int) -> None:
         """Send the rows ``[start, stop)``."""
@@ -173,4 +174,4 @@ class KafkaSink:
     def finish(self) -> int:
         """Wait for all acknowledgements; returns the number of events delivered."""
         self._topic.flush()
-        return self._topic.delivered
+        return self._topic.delivered - self._before

@@ -37,9 +37,13 @@ def parse_speed(text: str) -> float:
 
 @dataclass(frozen=True, slots=True)
 class ReplayOptions:
-    """``speed`` is event time over wall time, ``inf`` unthrottled. ``start`` (inclusive) and ``end`` (exclusive) bound the event times.
+    """``speed`` is event time over wall time, ``inf`` unthrottled; ``rate``, events a second, goes before it.
+
+    ``start`` (inclusive) and ``end`` (exclusive) bound the event times.
 
     ``start`` and ``end`` without a zone are local to the model's windows. ``data`` and ``run`` default to the model's history and a new id.
+    ``loops`` is how often the history is sent, each time as a run of its own; 0 until stopped. ``inject`` are changes as
+    ``producers.replay.inject`` reads them. ``memory_bytes`` bounds the rows in memory; a longer file is sorted with temporary files.
 
     Raises:
         UsageError: the options contradict one another.
@@ -52,14 +56,26 @@ class ReplayOptions:
     start: dt.datetime | None = None
     end: dt.datetime | None = None
     run: str | None = None
+    rate: float | None = None
+    loops: int = 1
+    inject: tuple[str, ...] = ()
+    memory_bytes: int = 512 << 20
 
     def __post_init__(self) -> None:
-        if self.timing == "rebased" and math.isinf(self.speed):
-            raise UsageError("timing rebased has no meaning at speed max: event times follow the wall clock", "give --speed, such as 7d/5s")
+        if self.timing == "rebased" and math.isinf(self.speed) and self.rate is None:
+            raise UsageError(
+                "timing rebased has no meaning at speed max: event times follow the wall clock", "give --speed, such as 7d/5s, or --rate"
+            )
         if self.start and self.end and self.start.replace(tzinfo=None) >= self.end.replace(tzinfo=None):
             raise UsageError(
                 f"--from {self.start.isoformat()} is not before --to {self.end.isoformat()}", "--to is exclusive: give a later one"
             )
+        if self.loops < 0:
+            raise UsageError(f"--loops {self.loops} is not 0 or more", "give a number of passes, or 0 for until it is stopped")
+        if self.rate is not None and not 0 < self.rate < math.inf:
+            raise UsageError(f"--rate {self.rate:g} is not above 0", "give events a second, such as 500")
+        if self.memory_bytes < 1 << 20:
+            raise UsageError(f"{self.memory_bytes:,} bytes of memory are too few", "give at least 1 MB")
         if self.run == LIVE_RUN:
             raise UsageError("a replay cannot be called live", "give --run another name, or leave it out")
 

@@ -30,6 +30,12 @@ class LineProgress:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         pass
 
+    def read(self, count: int) -> None:
+        """Say how many rows are read, if it is time for a line."""
+        if self._clock() - self._told >= LINE_EVERY_S:
+            self._told = self._clock()
+            self._echo(f"{count:,} rows read")
+
     def opened(self, run: str, total: int) -> None:
         """Say which run it is."""
         self._total = total
@@ -61,6 +67,7 @@ class BarProgress:
             console=console,
         )
         self._task: bars.TaskID | None = None
+        self._reading: bars.TaskID | None = None
 
     def __enter__(self) -> Self:
         self._bar.start()
@@ -69,14 +76,24 @@ class BarProgress:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         self._bar.stop()
 
+    def read(self, count: int) -> None:
+        """Show how many rows are read; how many there are is not known yet."""
+        if self._reading is None:
+            self._reading = self._bar.add_task("reading", total=None, rate=0.0, at="")
+        task = next(t for t in self._bar.tasks if t.id == self._reading)
+        self._bar.update(self._reading, completed=count, rate=count / task.elapsed if task.elapsed else 0.0)
+
     def opened(self, run: str, total: int) -> None:
         """Show the bar."""
+        if self._reading is not None:
+            self._bar.remove_task(self._reading)
+            self._reading = None
         self._task = self._bar.add_task(run, total=total, rate=0.0, at="")
 
     def sent(self, count: int, event_time_ms: int) -> None:
         """Move the bar."""
         if self._task is not None:
-            task = self._bar.tasks[self._task]
+            task = next(t for t in self._bar.tasks if t.id == self._task)
             at = show_time(event_time_ms, self._zone)
             self._bar.update(self._task, completed=count, rate=count / task.elapsed if task.elapsed else 0.0, at=at)
 

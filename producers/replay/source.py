@@ -1,23 +1,30 @@
-"""The rows to replay: a Parquet file, checked against the spec, in the order of their event times."""
+"""The rows to replay: which file, whether it has what the spec needs, and its batches in the types of the wire."""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 import polars as pl
+import pyarrow as pa
 
 from config.errors import UsageError
 from config.settings import Settings
-from config.spec import ModelSpec
+from config.spec import AvroType, ModelSpec
+from config.spec_data import DataFile, TimeColumn
+from producers.files import Batch, column_names, read_batches
+from producers.files.dvc import located
+from producers.files.read import parquet
 from producers.replay.options import ReplayOptions, to_ms
-from schemas.dtypes import DTYPES
+from producers.replay.pacing import Millis
+from producers.replay.sort import PLACE, TIME
 
 EVENT_TIME = "event_time"
-Millis = npt.NDArray[np.int64]
+MOST_ROWS = 50_000  # read at once
+CELL_BYTES = 32  # of a value in a batch, with the copies that reading makes; a text is more, a number less
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,101 +48,102 @@ class Rows:
         return [f"{self.dataset}-{row:09d}" for row in self.rows_at[start:stop].tolist()]
 
 
+@dataclass(frozen=True, slots=True)
+class Source:
+    """A file that has what the spec needs. ``types`` are the columns that are read, by name."""
+
+    file: DataFile
+    home: Path
+    types: dict[str, AvroType]
+    start_ms: int | None = None
+    end_ms: int | None = None
+
+    @property
+    def path(self) -> Path:
+        """The file's own path."""
+        return self.home / self.file.path
+
+    @property
+    def dataset(self) -> str:
+        """The file's name as part of event ids, which travel in HTTP headers too, between commas."""
+        return re.sub(r"[^A-Za-z0-9_.-]", "_", self.path.name.removesuffix(".dvc").rsplit(".", 1)[0])
+
+    def batches(self, budget_bytes: int, told: Callable[[int], None] = lambda _: None) -> Iterator[pl.DataFrame]:
+        """The wanted rows in the file's order, with ``TIME`` and ``PLACE``; a batch is small beside the budget.
+
+        ``told`` hears how many rows of the file are read, wanted or not.
+
+        Raises:
+            UsageError: the file cannot be read, or a value does not fit; with line and column where they can be known.
+        """
+        rows = max(1000, min(MOST_ROWS, budget_bytes // 4 // (CELL_BYTES * (len(self.types) + 2))))
+        for batch in read_batches(self.file, self.types, self.home, rows):
+            yield self._wanted(batch)
+            told(batch.first_row + len(batch.times_ms))
+
+    def _wanted(self, batch: Batch) -> pl.DataFrame:
+        places = pl.Series(PLACE, np.arange(batch.first_row, batch.first_row + len(batch.times_ms)), dtype=pl.Int64)
+        frame = pl.DataFrame([*batch.frame.get_columns(), batch.times_ms.alias(TIME), places])
+        if self.start_ms is not None:
+            frame = frame.filter(pl.col(TIME) >= self.start_ms)
+        return frame if self.end_ms is None else frame.filter(pl.col(TIME) < self.end_ms)
+
+
+def open_source(settings: Settings, spec: ModelSpec, options: ReplayOptions) -> Source:
+    """Find the file and look at its columns; no row is read yet.
+
+    Raises:
+        UsageError: the file is missing or unreadable, or lacks a column that the spec needs.
+    """
+    file = _file(settings, spec, options)
+    names = column_names(file, settings.home)
+    needed = [*file.time.columns, *spec.features]
+    if spec.target and "target_drift" in spec.monitors:
+        needed.append(spec.target.column)
+    path = settings.home / file.path
+    if missing := [name for name in needed if name not in names]:
+        raise UsageError(f"{path} lacks column {', '.join(missing)}; it has {', '.join(names)}", f"add it, or correct {spec.model}.yaml")
+    wanted = {**spec.columns, **spec.probability_columns}
+    zone = spec.window.time_zone
+    start, end = (None if moment is None else to_ms(moment, zone) for moment in (options.start, options.end))
+    return Source(file, settings.home, {name: column.type for name, column in wanted.items() if name in names}, start, end)
+
+
 def history_file(settings: Settings, spec: ModelSpec) -> Path:
-    """Where a model's history lies unless ``--data`` names another file."""
+    """Where a model's history lies unless its spec or ``--data`` names another file."""
     return settings.under_home("history", f"{spec.model}.parquet")
 
 
-def read_rows(settings: Settings, spec: ModelSpec, options: ReplayOptions) -> Rows:
-    """Read, check, cut to ``options.start`` and ``options.end``, and sort (ties in the file's order).
-
-    Raises:
-        UsageError: the file is missing or unreadable, lacks a column, has a type that does not fit, or no row is left.
-    """
-    path = options.data or history_file(settings, spec)
-    raw = _read(path, spec, options.data is None)
-    columns = _columns(raw, spec, path)
-    times = raw[EVENT_TIME].dt.cast_time_unit("ms").to_physical()
-    frame = _cast(raw.select(columns), spec, path).with_columns(times.alias("__time"), pl.int_range(raw.height).alias("__row"))
-    zone = spec.window.time_zone
-    if options.start:
-        frame = frame.filter(pl.col("__time") >= to_ms(options.start, zone))
-    if options.end:
-        frame = frame.filter(pl.col("__time") < to_ms(options.end, zone))
-    if frame.is_empty():
-        raise UsageError(f"no rows to replay: {path} has {_extent(times)}", "give other --from and --to, or another --data")
-    frame = frame.sort("__time", maintain_order=True)
-    return Rows(_dataset(path), frame.drop("__time", "__row"), frame["__time"].to_numpy(), frame["__row"].to_numpy())
-
-
-def _dataset(path: Path) -> str:
-    # Event ids travel in HTTP headers too, between commas.
-    return re.sub(r"[^A-Za-z0-9_.-]", "_", path.stem)
-
-
-def _read(path: Path, spec: ModelSpec, default: bool) -> pl.DataFrame:
-    try:
-        return pl.read_parquet(path)
-    except FileNotFoundError as error:
-        make = (
-            "run `python -m examples.flights`, or name a file with --data"
-            if default and spec.model == "flights"
-            else "name one with --data"
-        )
-        raise UsageError(f"no data to replay at {path}", make) from error
-    except (pl.exceptions.PolarsError, OSError) as error:
-        raise UsageError(f"{path} cannot be read as Parquet: {error}", "give a Parquet file with --data") from error
-
-
-def _columns(raw: pl.DataFrame, spec: ModelSpec, path: Path) -> list[str]:
-    needed = [EVENT_TIME, *spec.features]
-    if spec.target and "target_drift" in spec.monitors:
-        needed.append(spec.target.column)
-    missing = [name for name in needed if name not in raw.columns]
-    if missing:
+def _file(settings: Settings, spec: ModelSpec, options: ReplayOptions) -> DataFile:
+    """The spec's own file; another one is read as the spec says where it has the same form, else as Parquet with ``event_time``."""
+    if options.data is None and spec.data is not None:
+        return spec.data
+    path = (options.data or history_file(settings, spec)).absolute()
+    if not path.exists() and not path.with_name(f"{path.name}.dvc").is_file():
+        make = "run `python -m examples.flights`, or name a file with --data" if _is_example(spec, options) else "name one with --data"
+        raise UsageError(f"no data to replay at {path}", make)
+    form = "parquet" if path.name.removesuffix(".dvc").endswith((".parquet", ".pq")) else "csv"
+    if spec.data is not None and spec.data.format == form:
+        return spec.data.model_copy(update={"path": path})
+    if form == "csv":
+        text = f"{path} is no Parquet file, and the spec of {spec.model!r} does not say how a file of text is read"
         raise UsageError(
-            f"{path} lacks column {', '.join(missing)}; it has {', '.join(raw.columns)}", f"add it, or correct {spec.model}.yaml"
+            text, f"write data into {spec.model}.yaml (`tidemark init --data FILE --time COLUMN` finds it out), or give Parquet"
         )
-    dtype = raw.schema[EVENT_TIME]
-    if not isinstance(dtype, pl.Datetime) or dtype.time_zone is None:
-        raise UsageError(f"column {EVENT_TIME} of {path} is {dtype}, not a time with a zone", "write UTC timestamps: Datetime('ms', 'UTC')")
-    nulls = raw[EVENT_TIME].null_count()
-    if nulls:
-        raise UsageError(f"column {EVENT_TIME} of {path} is null in {nulls:,} rows", "fill or drop these rows")
-    return [name for name in (*spec.columns, *spec.probability_columns) if name in raw.columns]
+    file = DataFile(path=path, format="parquet", time=TimeColumn(columns=(EVENT_TIME,)))
+    _has_zone(file)
+    return file
 
 
-def _cast(frame: pl.DataFrame, spec: ModelSpec, path: Path) -> pl.DataFrame:
-    types = {**spec.columns, **spec.probability_columns}
-    for name in frame.columns:
-        wanted = types[name].type
-        if wanted == "doubles":
-            _check_vectors(frame[name], path, spec)
-        try:
-            frame = frame.with_columns(pl.col(name).cast(DTYPES[wanted], strict=True))
-        except pl.exceptions.PolarsError as error:
-            text = f"column {name!r} of {path} is {frame.schema[name]} and does not fit type {wanted} of the spec: {error}"
-            raise UsageError(text, f"convert the column, or correct its type in {spec.model}.yaml") from error
-    return frame
+def _is_example(spec: ModelSpec, options: ReplayOptions) -> bool:
+    return options.data is None and spec.model == "flights"
 
 
-def _check_vectors(series: pl.Series, path: Path, spec: ModelSpec) -> None:
-    """Lists of numbers without nulls: an array has none on the wire, and texts are not read as numbers."""
-    dtype = series.dtype
-    if dtype == pl.Null:
-        return
-    if not isinstance(dtype, pl.List | pl.Array) or not (dtype.inner.is_numeric() or dtype.inner == pl.Null):
-        text = f"column {series.name!r} of {path} is {dtype} and does not fit type doubles of the spec (arrays of numbers)"
-        raise UsageError(text, f"convert the column, or correct its type in {spec.model}.yaml")
-    lists = series.cast(pl.List(dtype.inner)) if isinstance(dtype, pl.Array) else series
-    if broken := int(lists.list.eval(pl.element().is_null()).list.any().sum()):
-        raise UsageError(
-            f"column {series.name!r} of {path} has a null within its vector in {broken:,} rows", "make these vectors null, or write NaN"
-        )
-
-
-def _extent(times: pl.Series) -> str:
-    if times.is_empty():
-        return "no rows"
-    first, last = (pl.Series([t], dtype=pl.Datetime("ms", "UTC"))[0].isoformat() for t in (times.min(), times.max()))
-    return f"event times from {first} to {last}"
+def _has_zone(file: DataFile) -> None:
+    """Nobody has said what zone these times are in, so they must say it themselves."""
+    schema = parquet(located(file.path)).schema_arrow
+    index = schema.get_field_index(EVENT_TIME)
+    dtype = schema.field(index).type if index >= 0 else None
+    if dtype is not None and not (pa.types.is_timestamp(dtype) and dtype.tz):
+        text = f"column {EVENT_TIME} of {file.path} is {dtype}, not a time with a zone"
+        raise UsageError(text, "write UTC timestamps: Datetime('ms', 'UTC'); or say in the spec how it is read: data.time")

@@ -33,7 +33,7 @@ from producers.emitter.encode import EventEncoder
 from producers.replay import encode as replay_encode
 from producers.replay.options import ReplayOptions
 from producers.replay.service import _without_nan
-from producers.replay.source import Rows, read_rows
+from producers.replay.source import Rows
 from schemas.event import event_schema
 from schemas.framing import WriterSchema
 from schemas.store import FileSchemaStore
@@ -49,6 +49,7 @@ from streams.windows.catalogue import Binding, Catalogue
 from streams.windows.core import WindowCore
 from streams.windows.rows import HeldRows, Settled
 from streams.windows.state import PartitionState
+from tests.support.replayed import read_rows
 from tests.unit.test_emitter_dead_broker import emitter
 
 LENGTH = 8
@@ -348,9 +349,9 @@ def test_replay_sends_the_vectors_of_a_parquet_file(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("vectors", "text"),
     [
-        ([[1.0, None], [2.0]], r"'vector \(ü\)' of .* has a null within its vector in 1 rows"),
-        ([["1.0"], ["2.0"]], r"'vector \(ü\)' of .* is List\(String\) and does not fit type doubles"),
-        ([1.0, 2.0], r"'vector \(ü\)' of .* is Float64 and does not fit type doubles"),
+        ([[1.0, None], [2.0]], r"row 1, column 'vector \(ü\)': has a null within its vector"),
+        ([["1.0"], ["2.0"]], r"column 'vector \(ü\)': List\(String\) is no vector of numbers"),
+        ([1.0, 2.0], r"column 'vector \(ü\)': Float64 is no vector of numbers"),
     ],
 )
 def test_replay_refuses_what_is_no_vector(vectors: Any, text: str, tmp_path: Path) -> None:

@@ -25,7 +25,7 @@ from producers.emitter.emitter import _by_label
 from producers.emitter.encode import EventEncoder
 from producers.replay.encode import EventEncoder as ReplayEncoder
 from producers.replay.options import ReplayOptions
-from producers.replay.source import Rows, read_rows
+from producers.replay.source import Rows
 from schemas.event import event_schema
 from schemas.framing import WriterSchema
 from schemas.names import mangle
@@ -41,6 +41,7 @@ from streams.windows.core import WindowCore
 from streams.windows.state import PartitionState
 from tests.support.performance import values
 from tests.support.ports import free_ports
+from tests.support.replayed import read_rows
 
 SPEC = """
 model: m

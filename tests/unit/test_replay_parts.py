@@ -19,14 +19,15 @@ from config.spec import ModelSpec, read_spec
 from config.spec_window import Window
 from producers.replay.encode import EventEncoder
 from producers.replay.options import ReplayOptions, parse_speed
-from producers.replay.pacing import Pacer, rebase
+from producers.replay.pacing import Pace, Pacer
 from producers.replay.run import _send_due, new_run_id
-from producers.replay.source import Rows, read_rows
-from producers.replay.windows import expected_windows
+from producers.replay.source import Rows
+from producers.replay.windows import window_numbers
 from schemas.event import event_schema
 from schemas.framing import WriterSchema
 from schemas.names import mangle
 from streams.windows.grid import Grid
+from tests.support.replayed import read_rows
 
 SPEC = read_spec(ROOT / "config" / "models" / "flights.yaml")
 ROW = {
@@ -68,6 +69,9 @@ class Recorder:
     def finish(self) -> int:
         return sum(stop - start for _, start, stop in self.sends)
 
+    def read(self, count: int) -> None:
+        pass
+
     def opened(self, run: str, total: int) -> None:
         pass
 
@@ -90,6 +94,11 @@ def rows_of(times_ms: list[int]) -> Rows:
     return Rows("d", pl.DataFrame({"x": times}), times, np.arange(len(times), dtype=np.int64))
 
 
+def offsets(rows: Rows, speed: float) -> Any:
+    """When the rows are due at a speed."""
+    return Pace(speed).offsets_ms(rows.times_ms, int(rows.times_ms[0]), 0)
+
+
 @pytest.mark.parametrize(("text", "speed"), [("7d/5s", 120_960.0), ("1", 1.0), ("0.5", 0.5), ("1h/1m", 60.0), ("max", math.inf)])
 def test_a_speed_is_a_factor_a_pair_or_max(text: str, speed: float) -> None:
     """A week in 5 s is the factor 120960."""
@@ -108,7 +117,7 @@ def test_rows_are_sent_when_they_are_due() -> None:
     clock = FakeClock()
     rows = rows_of([0, 60_000, 60_000, 180_000])
     recorder = Recorder(clock)
-    assert _send_due(rows, Pacer(rows.times_ms, 60.0, clock), recorder, recorder, lambda: False) == 4
+    assert _send_due(rows, offsets(rows, 60.0), Pacer(clock), recorder, recorder, lambda: False) == 4
     assert [(start, stop) for _, start, stop in recorder.sends] == [(0, 1), (1, 3), (3, 4)]
     for (at, _, _), due in zip(recorder.sends, (0.0, 1.0, 3.0), strict=True):
         assert due <= at + 1e-6 < due + 0.03
@@ -118,10 +127,11 @@ def test_rows_are_sent_when_they_are_due() -> None:
 def test_a_slow_sink_is_caught_up_with() -> None:
     """The schedule is absolute: after a stall of 10 s all that came due leaves at once."""
     clock = FakeClock()
-    pacer = Pacer(rows_of([0, 1000, 2000, 60_000]).times_ms, 1.0, clock)
+    due = offsets(rows_of([0, 1000, 2000, 60_000]), 1.0)
+    pacer = Pacer(clock)
     clock.now += 10
-    assert pacer.due() == 3
-    assert pacer.wait_s(3) == pytest.approx(50.0)
+    assert pacer.due(due) == 3
+    assert pacer.wait_s(due[3]) == pytest.approx(50.0)
 
 
 def test_max_is_unthrottled_and_in_slices() -> None:
@@ -129,7 +139,7 @@ def test_max_is_unthrottled_and_in_slices() -> None:
     clock = FakeClock()
     rows = rows_of(list(range(12_000)))
     recorder = Recorder(clock)
-    assert _send_due(rows, Pacer(rows.times_ms, math.inf, clock), recorder, recorder, lambda: False) == 12_000
+    assert _send_due(rows, offsets(rows, math.inf), Pacer(clock), recorder, recorder, lambda: False) == 12_000
     assert [(a, b) for _, a, b in recorder.sends] == [(0, 5000), (5000, 10_000), (10_000, 12_000)]
     assert recorder.waits == []
 
@@ -139,13 +149,33 @@ def test_a_stop_is_heard_between_slices() -> None:
     clock = FakeClock()
     rows = rows_of(list(range(12_000)))
     recorder = Recorder(clock)
-    assert _send_due(rows, Pacer(rows.times_ms, math.inf, clock), recorder, recorder, lambda: bool(recorder.sends)) == 5000
+    assert _send_due(rows, offsets(rows, math.inf), Pacer(clock), recorder, recorder, lambda: bool(recorder.sends)) == 5000
 
 
-def test_rebased_times_follow_the_wall_clock() -> None:
-    """The first event is now; a spacing of a week at 120960 is 5 s, so the last event is due at its own time."""
+def test_a_week_at_120960_is_due_within_five_seconds() -> None:
+    """The first row is due at once, one in the middle of the week after 2.5 s, the last after 5 s."""
     week = 7 * 86_400_000
-    assert rebase(np.array([0, week // 2, week], dtype=np.int64) + 999, 5_000_000, 120_960.0).tolist() == [5_000_000, 5_002_500, 5_005_000]
+    times = np.array([0, week // 2, week], dtype=np.int64) + 999
+    assert Pace(120_960.0).offsets_ms(times, 999, 0).tolist() == [0, 2500, 5000]
+
+
+def test_a_rate_is_events_a_second_whatever_their_times() -> None:
+    """At 200 a second a row is due every 5 ms, on from chunk to chunk; it goes before a speed."""
+    times = np.array([0, 0, 10**9], dtype=np.int64)
+    assert Pace(1.0, rate=200.0).offsets_ms(times, 0, 0).tolist() == [0, 5, 10]
+    assert Pace(1.0, rate=200.0).offsets_ms(times, 0, 3).tolist() == [15, 20, 25]
+
+
+def test_options_that_mean_nothing_are_refused() -> None:
+    """Each names the option and its value."""
+    for given_, said in (
+        ({"rate": 0.0}, "--rate 0"),
+        ({"rate": -5.0}, "--rate -5"),
+        ({"loops": -1}, "--loops -1"),
+        ({"memory_bytes": 5}, "5 bytes"),
+    ):
+        with pytest.raises(UsageError, match=said):
+            ReplayOptions(**given_)  # type: ignore[arg-type]
 
 
 def test_rebased_at_max_is_refused() -> None:
@@ -189,8 +219,8 @@ def test_from_and_to_are_local_to_the_windows(tmp_path: Path) -> None:
     ("changes", "said"),
     [
         ({"event_time": pl.col("event_time").dt.replace_time_zone(None)}, "not a time with a zone"),
-        ({"event_time": pl.when(pl.col("dep_delay") < 0).then("event_time")}, "null in 2 rows"),
-        ({"distance": pl.lit("far")}, "'distance' .* does not fit type double"),
+        ({"event_time": pl.when(pl.col("dep_delay") < 0).then("event_time")}, "row 1, column 'event_time': has no event time"),
+        ({"distance": pl.lit("far")}, "row 1, column 'distance': 'far' is no number"),
     ],
 )
 def test_wrong_columns_are_named(tmp_path: Path, changes: dict[str, Any], said: str) -> None:
@@ -282,4 +312,4 @@ def test_the_windows_expected_are_the_workers(times: list[int], window: dict[str
     """The summary's count is the number of windows that the worker's grid puts these events in."""
     spec = Window.model_validate(window)
     times_ms = np.array(times, dtype=np.int64)
-    assert expected_windows(spec, times_ms) == len(np.unique(Grid(spec).bounds(times_ms)[0]))
+    assert len(window_numbers(spec, times_ms)) == len(np.unique(Grid(spec).bounds(times_ms)[0]))
