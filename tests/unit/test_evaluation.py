@@ -76,6 +76,17 @@ def test_the_result_is_the_one_of_this_process(evaluator: Evaluator, path: Path)
     assert evaluator.judge(data, spec, path, slow=False) == evaluate(data, spec, profile)
 
 
+def test_a_calibrated_spec_is_judged_over_there_as_here(evaluator: Evaluator, path: Path) -> None:
+    """The process calibrates by itself, and its thresholds are those of this process; its windows are bound to another digest."""
+    spec = ModelSpec.model_validate(SPEC | {"min_rows": 10, "drift": {"thresholds": "calibrated"}})
+    loaded = evaluator.load(spec, path)
+    data = window(spec, loaded.fingerprint)
+    result = evaluator.judge(data, spec, path, slow=False)
+    assert result.thresholds == "calibrated"
+    assert result == evaluate(data, spec, load_reference(spec, path))
+    assert data.spec_digest != ModelSpec.model_validate(SPEC | {"min_rows": 10}).digest(loaded.fingerprint)
+
+
 def test_errors_of_a_reference_come_back_as_themselves(evaluator: Evaluator, tmp_path: Path) -> None:
     """A reference that is not there raises the error that names it, with its remedy; the process goes on."""
     spec = ModelSpec.model_validate(SPEC)
