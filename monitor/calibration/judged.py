@@ -36,8 +36,7 @@ class JudgedColumn:
 
     def binned(self, n: int) -> CodedColumn:
         """The column as the method sees it in a window of n rows: bins in place of values where it bins numbers."""
-        few = len(self.coded.points) <= FEW_FOR_BINS
-        if not len(self.coded.points) or self.method in OF_NUMBERS or (few and self.method != "hellinger"):
+        if not bins_numbers(self.method, len(self.coded.points)):
             return replace(self.coded, points=self.coded.points if self.method in OF_NUMBERS else np.empty(0))
         ends = sample(self.coded.points.astype(np.int64) if self.coded.integral else self.coded.points)
         total = self.coded.distinct if self.method == "hellinger" else self.coded.size + round(n * self.coded.size / len(self.missing))
@@ -46,6 +45,11 @@ class JudgedColumn:
         codes = np.append(bins, len(edges) - 1).astype(np.int32)[self.coded.codes]
         counts = np.bincount(bins, self.coded.counts, len(edges) - 1).astype(np.int64)
         return CodedColumn(codes, counts, np.empty(0), False)
+
+
+def bins_numbers(method: str, distinct: int) -> bool:
+    """True where the method counts numbers in bins; ``distinct`` is 0 for categories."""
+    return distinct > 0 and method not in OF_NUMBERS and (distinct > FEW_FOR_BINS or method == "hellinger")
 
 
 def judged_columns(spec: ModelSpec, frame: pl.DataFrame) -> tuple[dict[str, JudgedColumn], dict[str, str]]:
@@ -84,6 +88,8 @@ def judged_column(series: pl.Series, kind: Kind, method: str | None) -> JudgedCo
 
 def _rare(coded: CodedColumn, method: str) -> bool:
     if method in OF_COUNTS:
+        if bins_numbers(method, len(coded.points)):
+            return False
         return bool((coded.counts < RARELY).any())
     centre = np.repeat(coded.points, coded.counts)[coded.size // 2]
     distance = np.repeat(np.abs(coded.points - centre), coded.counts)

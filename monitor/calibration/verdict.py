@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
+from monitor.calibration.batched import OF_COUNTS
 from monitor.calibration.calibration import Calibration, ColumnCalibration
 from monitor.calibration.confirm import confirmed
+from monitor.calibration.judged import RARELY, bins_numbers
 from monitor.calibration.law import P_VALUES
 from monitor.calibration.null_share import null_p_value, null_p_value_over_time
 from monitor.changes import VISIBLE_NULLS
@@ -35,7 +37,7 @@ class Thresholds:
         """
         values = window.size if isinstance(window, Sample) else sum(window.values())
         found = calibrated(score, self.column, values, self.floor)
-        if not (found.drifted and self.column.rare and score.method.name == self.column.method):
+        if not found.drifted or score.method.name != self.column.method or not (self.column.rare or _rare_values(score, fitted, window)):
             return found
         # Over time rows are not exchangeable, and the threshold lies beyond chance already.
         level, seed = self.calibration.level(self.rows), self.calibration.seed
@@ -44,6 +46,15 @@ class Thresholds:
     def nulls_alarm(self, nulls: int) -> bool:
         """True where so many nulls (or so few) are no chance; with the floor also a hundredth of the rows away from the reference's."""
         return nulls_alarm(self.calibration, self.column, self.rows, nulls, self.floor)
+
+
+def _rare_values(score: Score, fitted: NumericProfile | CategoryProfile, window: Sample | Counts) -> bool:
+    """True where the window has a value that the reference hardly has, or never, and the method counts values."""
+    numbers = len(fitted.sample.values) if isinstance(fitted, NumericProfile) else 0
+    if score.method.name not in OF_COUNTS or bins_numbers(score.method.name, numbers):
+        return False
+    ours = fitted.sample.as_counts() if isinstance(fitted, NumericProfile) else dict(zip(fitted.position, fitted.counts, strict=True))
+    return any(ours.get(value, 0) < RARELY for value in (window.as_counts() if isinstance(window, Sample) else window))
 
 
 def calibrated(score: Score, column: ColumnCalibration, values: int, floor: bool) -> Score:

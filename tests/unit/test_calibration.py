@@ -172,6 +172,30 @@ def test_rare_values_are_confirmed_by_permutation() -> None:
     assert confirmed("jensenshannon", 0.053, fitted, {"0": 988, "1": 12}, 0.001, 0)
 
 
+def test_a_first_value_of_another_kind_is_no_alarm(tmp_path: Path) -> None:
+    """A column of zeros alone in the reference, with a single one in 90 rows: one in eleven choices has it, so nothing has drifted; with
+    ten of them it has.
+    """
+    spec = spec_of(floor=False, columns={"y": {"threshold": 0.5}})
+    rows(900).with_columns(pl.lit(0.0).alias("x")).write_parquet(tmp_path / "r.parquet")
+    window = rows(90, 3).with_columns(pl.lit(0.0).alias("x")).with_row_index()
+    for ones, drifted in ((0, False), (1, False), (10, True)):
+        frame = window.with_columns(pl.when(pl.col("index") < ones).then(1.0).otherwise(0.0).alias("x")).drop("index")
+        result = judged(spec, tmp_path / "r.parquet", frame)
+        assert next(c for c in result.columns if c.name == "x").drifted is drifted
+
+
+def test_numbers_in_bins_need_no_confirmation(tmp_path: Path) -> None:
+    """PSI of a continuous column is of bins, so its values are not taken one by one for rare ones: a shift alarms."""
+    rows(3000).write_parquet(tmp_path / "r.parquet")
+    spec = spec_of(floor=False, columns={"x": {"method": "psi"}})
+    result = judged(spec, tmp_path / "r.parquet", rows(300, 3).with_columns(pl.col("x") + 0.4))
+    assert next(c for c in result.columns if c.name == "x").drifted
+    calibration = load_reference(spec, tmp_path / "r.parquet").calibration
+    assert calibration is not None
+    assert not calibration.columns["x"].rare
+
+
 def test_blocks_allow_for_what_quiet_days_differ_by(tmp_path: Path) -> None:
     """Where each day has a mean of its own, thresholds of random rows flag most quiet days; with the reference's time few, and a shift
     beyond all days is still found.
