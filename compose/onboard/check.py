@@ -36,7 +36,7 @@ def run_check(settings: Settings, model: str | None) -> bool:
             f"{len(wrong)} {thing} wrong; mend the first and check again: {wrong[0].remedy}", highlight=False, markup=False, soft_wrap=True
         )
         return False
-    _tell_next(console, [spec for spec, _ in specs.values()])
+    _tell_next(console, [spec for spec, _ in specs.values()], reload=any(row.what == "worker" and row.state == "look" for row in rows))
     return True
 
 
@@ -49,7 +49,11 @@ def _table(rows: list[Row]) -> Table:
     return table
 
 
-def _tell_next(console: Console, specs: list[ModelSpec]) -> None:
+def _tell_next(console: Console, specs: list[ModelSpec], reload: bool) -> None:
     spec = next((s for s in specs if s.data is not None), specs[0])
-    console.print(f"nothing is wrong\n\nnext: tidemark replay {spec.model} --speed max", highlight=False, markup=False)
-    console.print("then: tidemark watch", highlight=False, markup=False)
+    console.print("nothing is wrong\n", highlight=False, markup=False)
+    steps = ["tidemark reload"] if reload else []  # to a worker that does not know the model its events are dead letters
+    for word, step in zip(
+        ("next:", "then:", "then:"), [*steps, f"tidemark replay {spec.model} --speed max", "tidemark watch"], strict=False
+    ):
+        console.print(f"{word} {step}", highlight=False, markup=False)
