@@ -8,6 +8,7 @@ from config.grafana.panels import RED, About, Panel, Query, heat_map, lines, row
 SEGMENT = f'{STREAM},segment=~"$segment"'
 BY = "run_kind, segment, value"
 NAMED = "{{segment}} {{value}} {{run_kind}}"
+VISIBLE = 0.02  # of the reference's rows: lines of smaller segments would lie on each other at the bottom
 
 
 def panels() -> list[Panel]:
@@ -19,7 +20,7 @@ def now() -> Panel:
     """One line for each segment."""
     text = (
         "The last judged window by segment: share of its rows beside the reference's, drift score of the predictions over its threshold "
-        "(1 is at it, more has drifted), and the leading measure of performance beside the reference's: mae, or accuracy."
+        f"(1 is at it, more has drifted; cut at {WORST}), and the leading measure of performance beside the reference's: mae, or accuracy."
     )
     columns = {
         "Value #A": ("rows", "short", False),
@@ -48,9 +49,13 @@ def heat() -> Panel:
 
 def shares() -> Panel:
     """Share of rows over time."""
-    text = "Share of the last judged window's rows in each segment. Dashed: its share of the reference's rows."
-    share = Query(latest("tidemark_segment_share", SEGMENT, BY), NAMED)
-    before = Query(latest("tidemark_segment_reference_share", SEGMENT, BY), f"{NAMED} reference")
+    text = (
+        "Share of the last judged window's rows in each segment. Dashed: its share of the reference's rows. Segments with less than "
+        f"{VISIBLE:.0%} of these are in the table only."
+    )
+    usual = f"{latest('tidemark_segment_reference_share', SEGMENT, BY)} >= {VISIBLE}"
+    share = Query(f"{latest('tidemark_segment_share', SEGMENT, BY)} and {usual}", NAMED)
+    before = Query(usual, f"{NAMED} reference")
     return lines(About("Share of rows by segment", text, "percentunit", height=10), share, before, limit="B")
 
 
@@ -63,4 +68,4 @@ def performance() -> Panel:
     by = f"{BY}, measure"
     ratio = f"{latest('tidemark_segment_performance', SEGMENT, by)} / {latest('tidemark_segment_performance_reference', SEGMENT, by)}"
     about = About("Performance by segment, relative to the reference", text, "short", height=10)
-    return lines(about, Query(ratio, f"{{{{measure}}}} {NAMED}"), minimum=None)
+    return lines(about, Query(ratio, NAMED), minimum=None)

@@ -17,6 +17,7 @@ from monitor.console.units import COLORS, axis_expression, show
 
 PALETTE = ["#1f77b4", "#e07b00", "#2b9348", "#8e5bb5", "#17a2b8", "#c2185b", "#7f6a4d", "#5c6bc0", "#9aa500", "#6c757d"]
 LONGEST_LABEL_PX = 190
+MOST_ENTRIES = 12  # of a legend: more would leave no room for the lines
 Rows = list[dict[str, Any]]
 Spec = dict[str, Any]
 
@@ -118,7 +119,9 @@ def _y_axis(panel: Panel, highest: float, field: str = "v:Q") -> alt.Y:
 def _color(entries: Sequence[str], symbol: str = "stroke") -> alt.Color:
     colors = [PALETTE[i % len(PALETTE)] for i in range(len(entries))]
     columns = 1 if len(entries) < 2 else max(1, min(4, 110 // max(len(e) for e in entries)))
-    legend = alt.Legend(orient="bottom", title=None, columns=columns, labelLimit=340, symbolType=symbol, symbolLimit=12, offset=4)
+    # Vega's own limit warns in the browser's console; what is not listed tells its name when pointed at.
+    shown: dict[str, Any] = {"values": list(entries[:MOST_ENTRIES])} if len(entries) > MOST_ENTRIES else {}
+    legend = alt.Legend(orient="bottom", title=None, columns=columns, labelLimit=340, symbolType=symbol, offset=4, **shown)
     return alt.Color("entry:N", scale=alt.Scale(domain=list(entries), range=colors), legend=legend)
 
 

@@ -131,7 +131,7 @@ def _with_prediction(
     wanted, found = wanted_rows(spec), len(usable(predictions))
     if found >= max(wanted, 1):
         return replace(segment, prediction=fit(predictions))
-    reason = f"the reference has {found:,} predictions there, the spec wants at least {wanted:,}"
+    reason = f"the reference has {found:,} {'prediction' if found == 1 else 'predictions'} there, the spec wants at least {wanted:,}"
     return replace(segment, status="insufficient_data", reason=reason)
 
 

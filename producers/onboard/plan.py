@@ -194,6 +194,7 @@ def _spec(options: InitOptions, data: DataFile, found: Outputs, guesses: list[Gu
                 "prediction": found.prediction,
                 "target": found.target,
                 "probabilities": found.probabilities,
+                "segments": options.segments,
                 "window": window,
                 "min_rows": min_rows,
                 "monitors": monitors(found),

@@ -123,7 +123,8 @@ def _without_empty(spec: ModelSpec, frame: pl.DataFrame) -> tuple[ModelSpec, tup
             raise UsageError(f"column {output.column!r} has no value before the end of the reference", remedy)
     left = {name: column for name, column in spec.features.items() if name not in empty}
     notes = tuple(f"{name!r} is left out: it has no value before the end of the reference" for name in empty)
-    return (spec.model_copy(update={"features": left}), notes) if empty else (spec, ())
+    segments = tuple(name for name in spec.segments if name in left)
+    return (spec.model_copy(update={"features": left, "segments": segments}), notes) if empty else (spec, ())
 
 
 def _has_value(series: pl.Series) -> bool:

@@ -250,3 +250,11 @@ def test_memory_does_not_grow_with_the_file(tmp_path: Path) -> None:
         return peak
 
     assert peak_mb(400_000) - peak_mb(40_000) < 120
+
+
+def test_segments_are_written(tmp_path: Path) -> None:
+    """Columns given as segments are categorical features, and the spec's segments, whatever their values look like."""
+    spec = attached(tmp_path, table(lambda i: f"{hour(i)},{i % 3},{i % 7}.5,0.5", "time,store,x,prediction"), segments=("store",))
+    assert (spec.segments, spec.features["store"]) == (("store",), Column(type="string", kind="categorical"))
+    with pytest.raises(UsageError, match="segments names 'prediction'"):
+        attached(tmp_path, "", prediction="prediction", segments=("prediction",), force=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import warnings
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from config.spec import read_spec
 from monitor.evaluate import evaluate
 from monitor.profile_store import stored_reference
 from monitor.reference import load_reference
+from monitor.reports.page import short_page
 from schemas.result import decode_result, encode_result
 from tests.support.segments import CARRIERS, closed_window, judge, segment, segmented_rows, segmented_spec
 
@@ -272,3 +274,15 @@ def test_results_without_segments_are_read(tmp_path: Path) -> None:
     record = json.loads(encode_result(judge(tmp_path, segmented_spec(), segmented_rows(1, 500), segmented_rows(2, 500))))
     assert record.pop("segments")
     assert decode_result(json.dumps(record).encode()).segments == ()
+
+
+def test_the_page_names_drifted_segments_of_a_quiet_window(tmp_path: Path) -> None:
+    """A window's page says that segments drifted although the whole has not, what changed there, and escapes every value."""
+    rows = segmented_rows(7, 6_000, "</b> ü", 0.7)
+    result = judge(tmp_path, segmented_spec(), segmented_rows(1, 20_000), rows)
+    assert (result.drifted, [s.value for s in result.drifted_segments()]) == (False, ["</b> ü"])
+    html = short_page(result, ())
+    assert "has not drifted; the predictions of 1 of its 6 segments have" in html
+    assert '<span class="name">carrier = &lt;/b&gt; ü</span>: mean ' in html
+    assert "</b> ü" not in html
+    assert "Segments" not in short_page(replace(result, segments=()), ())
