@@ -3,8 +3,15 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Iterable
 
 from config.errors import PoisonedStream
+from streams.windows.batch import Outcast
+
+
+def poisoned(dead: Iterable[Outcast]) -> int:
+    """How many dead letters speak of broken producers. A model without a spec is none: it must not end the watch over the others."""
+    return sum(outcast.reason != "unknown_model" for outcast in dead)
 
 
 class DeadLetterLimit:

@@ -23,7 +23,7 @@ from monitor.metrics import Metrics
 from monitor.reports import ReportProcess
 from schemas.store import open_store
 from streams.cuts import Cuts
-from streams.dead_letter_limit import DeadLetterLimit
+from streams.dead_letter_limit import DeadLetterLimit, poisoned
 from streams.decode.decoder import Decoder
 from streams.forgetting import Forgetting
 from streams.judge import ClosedWindow, Judge
@@ -145,7 +145,7 @@ class Worker:
         self.progress_s = time.monotonic()
         partition.read_to_ms = int(raw.broker_ms[-1])
         self.metrics.batch(len(raw), decoded - began, time.perf_counter() - decoded)
-        self._count(partition, raw, len(state.dead) - dead)
+        self._count(partition, raw, poisoned(state.dead[dead:]))
         return self._settle(partition, closed)
 
     def _settle(self, partition: Partition, windows: list[WindowId]) -> list[ClosedWindow]:

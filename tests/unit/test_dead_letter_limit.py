@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from config.errors import PoisonedStream
-from streams.dead_letter_limit import DeadLetterLimit
+from streams.dead_letter_limit import DeadLetterLimit, poisoned
+from streams.windows.batch import Outcast
 
 
 def test_a_poisoned_stream_stops() -> None:
@@ -24,3 +25,9 @@ def test_old_batches_are_forgotten() -> None:
     limit.add(50, 0)
     limit.add(50, 50)
     limit.add(50, 0)
+
+
+def test_models_without_a_spec_are_no_poison() -> None:
+    """Records of a model that nobody has told the worker of are dead letters, and end nothing."""
+    reasons = ["unknown_model"] * 5 + ["undecodable", "wrong_partition"]
+    assert poisoned(Outcast(n, b"k", b"", reason, "") for n, reason in enumerate(reasons)) == 2
