@@ -72,7 +72,7 @@ class Settings(BaseSettings):
     future_tolerance: Seconds = Field(300.0, description="s that a live event may lie ahead of the broker's clock")
     max_record_bytes: Annotated[int, Field(ge=1024)] = 1_000_000
     max_open_runs: Annotated[int, Field(ge=1)] = 16
-    dead_letter_share: Annotated[float, Field(gt=0, le=1)] = Field(0.5, description="share of dead letters (unknown models apart) that stops it")
+    dead_letter_share: Annotated[float, Field(gt=0, le=1)] = Field(0.5, description="of records, unknown models apart; more stop it")
     dead_letter_span: Annotated[int, Field(ge=100)] = Field(10_000, description="records over which that share is taken")
     forget_after: Seconds = Field(
         21_600.0, description="s without records of a live model before its metrics are removed; 900 s alert first"

@@ -23,8 +23,8 @@ class ColumnResult:
     judged column ``reason`` names what was left out of it besides nulls, such as vectors of another length.
 
     ``excess`` is how far beyond the threshold a drifted column is: 1 at it, 2 at twice the distance or at the square of the p-value; None
-    where its nulls alone drifted. ``hint`` is the kind of drift as far as counts tell. With calibrated thresholds ``evidently_threshold`` and
-    ``evidently_drifted`` are Evidently's own verdict on the same score, and ``nulls_drifted`` that of the test of the null share.
+    where its nulls alone drifted. ``hint`` is the kind of drift as far as counts tell. With calibrated thresholds ``evidently_drifted`` is
+    Evidently's own verdict on the same score by ``evidently_threshold``, and ``nulls_drifted`` that of the test of the null share.
     """
 
     name: str

@@ -21,8 +21,8 @@ from polars.testing import assert_series_equal
 from config.settings import Settings
 from config.spec import ModelSpec, read_spec
 from producers.emitter import Emitter, WrongType
-from producers.emitter.emitter import _by_label
 from producers.emitter.encode import EventEncoder
+from producers.emitter.handed_in import by_label
 from producers.replay.encode import EventEncoder as ReplayEncoder
 from producers.replay.options import ReplayOptions
 from producers.replay.source import Rows
@@ -249,8 +249,8 @@ def test_an_unknown_class_is_named_and_left_out(spec: ModelSpec, caplog: pytest.
 def test_a_model_s_own_labels_are_taken() -> None:
     """NumPy's numbers and whole floats as labels, as ``dict(zip(model.classes_, row))`` has them, meet the spec's text."""
     for key in (3, np.int64(3), 3.0, np.float64(3), "3", np.str_("3")):
-        assert _by_label({key: 0.25}) == {"3": 0.25}
-    assert _by_label({np.True_: 0.1, False: 0.9}) == {"True": 0.1, "False": 0.9}
+        assert by_label({key: 0.25}) == {"3": 0.25}
+    assert by_label({np.True_: 0.1, False: 0.9}) == {"True": 0.1, "False": 0.9}
 
 
 NULLABLE = st.none() | st.floats()
