@@ -11,7 +11,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from monitor.metrics import Metrics
 from schemas.result import Measure, Performance, SegmentResult
 from tests.support.dashboards import segments
-from tests.support.results import HOSTILE, window_result
+from tests.support.results import HOSTILE, judged_column, window_result
 
 
 def lines(registry: CollectorRegistry) -> list[str]:
@@ -80,12 +80,18 @@ def test_an_infinite_score_is_exposed() -> None:
 
 
 def test_invented_segments_are_capped() -> None:
-    """10,000 invented values have series for a hundred, the others are counted; a removed model frees its places."""
+    """Of 10,000 invented values a hundred have series, the others are counted, under 2,000 samples with as many invented columns and models;
+    a removed model frees its places.
+    """
     registry = CollectorRegistry()
     metrics = Metrics(registry)
     many = tuple(replace(segments()[0], value=f"v{i}") for i in range(10_000))
-    metrics.observe_result(window_result(segments=many, performance=whole_performance()), 1.0, 0.1)
+    columns = tuple(judged_column(f"c{i}", 0.25) for i in range(10_000))
+    metrics.observe_result(window_result(*columns, segments=many, performance=whole_performance()), 1.0, 0.1)
+    for i in range(10_000):
+        metrics.records(f"invented-{i}", "live", 1)
     assert len(lines(registry)) == 800
+    assert len([text for text in generate_latest(registry).decode().splitlines() if text.startswith("tidemark_")]) < 2_000
     assert registry.get_sample_value("tidemark_label_overflow_total", {"label": "segment"}) == 9_900
     metrics.remove_model("m", "live")
     metrics.observe_result(window_result(segments=many[:3], model="n"), 2.0, 0.1)
