@@ -37,7 +37,7 @@ ifdef ARGS
 	@$(BIN)/pytest -m "not drill" $(ARGS)
 else
 	@mkdir -p var; nice -n 10 $(BIN)/pytest -q tests/unit tests/model > var/unit-tests.log 2>&1 & unit=$$!; status=0; \
-		$(BIN)/pytest -m "not drill" tests/integration || status=$$?; \
+		$(BIN)/pytest -m "not drill" --durations 12 tests/integration || status=$$?; \
 		echo "the unit tests:"; wait $$unit || status=$$?; cat var/unit-tests.log; exit $$status
 endif
 

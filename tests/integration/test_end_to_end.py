@@ -19,6 +19,7 @@ import requests
 
 from config.settings import ROOT, Settings
 from schemas.result import WindowResult
+from tests.support.dashboards import DASHBOARDS, expressions, filled
 from tests.support.ports import free_ports
 from tests.support.waiting import wait_for
 from tests.support.worker import Reader
@@ -36,6 +37,7 @@ PORTS = (
     "grafana",
     "schema_registry",
 )
+LACKING: set[str] = set()  # what this model has no data for
 
 
 @dataclass
@@ -157,6 +159,21 @@ def test_a_prediction_by_http_becomes_an_event(stack: Stack) -> None:
         wait_for(lambda: any(b"by-http-1" in (m.value() or b"") for m in reader.poll()), "the event on the topic", 60)
     finally:
         reader.close()
+
+
+def test_every_panel_has_data_after_a_replay(stack: Stack) -> None:
+    """Each panel of each dashboard, its variables filled in, gives data from this stack's Prometheus; but for what this model lacks."""
+
+    def empty() -> set[str]:
+        return {
+            f"{path.stem}: {where}"
+            for path in DASHBOARDS
+            for where, expression in expressions(path)
+            if not stack.query(filled(expression, model="flights", run_kind="replay", __rate_interval="10m"))
+        }
+
+    wait_for(lambda: empty() <= LACKING, "data in every panel", 60, every_s=1.0)
+    assert empty() == LACKING
 
 
 def test_a_taken_port_is_named(stack: Stack, tmp_path: Path) -> None:

@@ -67,5 +67,5 @@ def test_yaml_s_numbers_and_booleans_are_labels() -> None:
 def test_a_spec_without_probabilities_keeps_its_schema_and_digest() -> None:
     """The new fields change neither the event schema of a model without classes nor the name of its spec."""
     spec = ModelSpec.model_validate(GOOD)
-    assert [f["name"] for f in event_schema(spec)["fields"]][-2:] == ["target", "features"]
+    assert [f["name"] for f in event_schema(spec)["fields"]][-3:] == ["target", "sample_rate", "features"]
     assert spec.digest("ref") == ModelSpec.model_validate({**GOOD, "probabilities": {}, "positive_class": None}).digest("ref")
