@@ -80,7 +80,7 @@ def test_an_infinite_score_is_exposed() -> None:
 
 
 def test_invented_segments_are_capped() -> None:
-    """Of 10,000 invented values a hundred have series, the others are counted, under 2,000 samples with as many invented columns and models;
+    """Of 10,000 invented values a hundred have series, the others are counted, under 2,000 samples with as many columns and models;
     a removed model frees its places.
     """
     registry = CollectorRegistry()
