@@ -82,7 +82,7 @@ class Source(Service):  # type: ignore[misc]
 
     async def _to_be_judged(self, partition: Partition, closed: ClosedWindow) -> None:
         channel = slow_windows if self.worker.judge.slow(closed) else closed_windows
-        await channel.put((partition, closed))
+        await channel.put([partition, closed])
 
     async def on_shutdown(self) -> None:
         """One last cut, then leave the group. The tasks above have ended by now."""
@@ -96,7 +96,7 @@ class Source(Service):  # type: ignore[misc]
         try:
             while not self.should_stop:
                 for partition, raw in await self.worker.take(POLL_S):
-                    put = asyncio.ensure_future(batches.put((partition, raw)))
+                    put = asyncio.ensure_future(batches.put([partition, raw]))
                     while not (await asyncio.wait({put}, timeout=1.0))[0]:
                         await self.worker.hold(0.1)
                     await self.worker.go_on()
@@ -159,12 +159,12 @@ class Source(Service):  # type: ignore[misc]
 @app.agent(batches)  # type: ignore[untyped-decorator]
 async def windows(stream: Any) -> None:
     """Batches to windows, one after another: order is what stream time is made of."""
-    async for partition, raw in stream:
+    async for item in stream:
         worker = _running.get("worker")
         if worker is None:  # it makes its last cut: what is left is read again by whoever comes next
             return
         try:
-            await worker.process(partition, raw)
+            await worker.process(*_taken(item))
         except Exception as error:  # noqa: BLE001
             await fatal(error)
             return
@@ -174,16 +174,21 @@ async def windows(stream: Any) -> None:
 async def verdicts(stream: Any) -> None:
     """Closed windows to results, off the event loop."""
     async for item in stream:
-        partition, closed = item
-        await _judge(partition, closed)
+        await _judge(*_taken(item))
 
 
 @app.agent(slow_windows)  # type: ignore[untyped-decorator]
 async def slow_verdicts(stream: Any) -> None:
     """The same for windows that take seconds."""
     async for item in stream:
-        partition, closed = item
-        await _judge(partition, closed)
+        await _judge(*_taken(item))
+
+
+def _taken(item: list[Any]) -> list[Any]:
+    """What an item of a channel holds. It is left empty: Faust's stream remembers its last item, which would keep a window's rows alive."""
+    content = item.copy()
+    item.clear()
+    return content
 
 
 async def _judge(partition: Partition, closed: ClosedWindow) -> None:
