@@ -2,6 +2,29 @@
 
 from __future__ import annotations
 
+from typing import Literal, get_args
+
+DeadLetterReason = Literal[
+    "no_framing",
+    "unknown_schema",
+    "unsupported_schema",
+    "undecodable",
+    "too_large",
+    "empty_event_id",
+    "key_mismatch",
+    "wrong_partition",
+    "unknown_model",
+    "unknown_run",
+    "run_is_open",
+    "wrong_token",
+    "too_many_runs",
+    "bad_id",
+    "bad_span",
+    "future_event_time",
+    "outside_run_span",
+]
+DEAD_LETTER_REASONS: tuple[DeadLetterReason, ...] = get_args(DeadLetterReason)
+
 
 class TidemarkError(Exception):
     """What a user can act on: a message that names the field and the value, and a remedy.
@@ -58,9 +81,9 @@ class InvalidEvent(TidemarkError):
     """One record cannot be used. It goes to the dead-letter topic under ``reason``; its neighbours are not touched.
 
     Attributes:
-        reason: a short fixed word (``undecodable``, ``key_mismatch``, …), used as a metric label.
+        reason: one of the fixed words, used as a metric label.
     """
 
-    def __init__(self, reason: str, message: str, remedy: str = "") -> None:
+    def __init__(self, reason: DeadLetterReason, message: str, remedy: str = "") -> None:
         super().__init__(message, remedy)
         self.reason = reason

@@ -8,6 +8,7 @@ from typing import Any
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Summary, disable_created_metrics
 
+from config.errors import DEAD_LETTER_REASONS
 from monitor.metric_families import COLUMN, STREAM, ClientStatistics, Closed, Stream, WindowGauges
 from monitor.metric_performance import classes_of
 from monitor.metric_quality import columns_of
@@ -35,20 +36,16 @@ class Metrics:
         registry: CollectorRegistry,
         max_streams: int = 20,
         max_columns: int = 150,
-        max_reasons: int = 30,
         max_classes: int = 60,
         max_segments: int = 100,
     ) -> None:
-        self._limits = {
-            "model": max_streams, "column": max_columns, "reason": max_reasons, "class": max_classes, "segment": max_segments
-        }  # fmt: skip
+        self._limits = {"model": max_streams, "column": max_columns, "class": max_classes, "segment": max_segments}
         self._lock = threading.Lock()
         self._streams: set[Stream] = set()
         self._forgotten: set[Stream] = set()
         self._columns: set[tuple[Stream, Any]] = set()
         self._classes: set[tuple[Stream, Any]] = set()
         self._segments: set[tuple[Stream, Any]] = set()
-        self._reasons: set[str] = set()
         self._histories: dict[Stream, History] = {}
         self._build_windows(registry)
         self._build_pipeline(registry)
@@ -94,7 +91,12 @@ class Metrics:
         self._late = counter("tidemark_late_records_total", "Records that came after their window had closed")
         self._duplicates = counter("tidemark_duplicate_records_total", "Records whose event_id was already in the window")
         self._dead_letters = counter("tidemark_dead_letters_total", "Records that could not be used", ("reason",))
+        for reason in DEAD_LETTER_REASONS:  # from 0 on, so that `increase()` sees the first one
+            self._dead_letters.labels(reason)
         self._lost_offsets = counter("tidemark_lost_offsets_total", "Offsets that retention removed unread", ("partition",))
+        self._specs = gauge(
+            "tidemark_model_spec_info", "The spec that the model's next windows are bound to; always 1", ("model", "digest")
+        )
         self._rebalances = counter("tidemark_rebalances_total", "Changes of this worker's partitions", ())
         self._reports = counter("tidemark_reports_total", "HTML reports by outcome: made, failed, dropped", ("outcome",))
         self._batch_records = Summary("tidemark_batch_records", "Records per batch", registry=registry)
@@ -231,11 +233,14 @@ class Metrics:
             self._duplicates.labels(model, run_kind).inc(n)
 
     def dead_letters(self, reason: str, n: int) -> None:
-        """Count dead letters; ``reason`` is the fixed word of ``InvalidEvent``."""
-        with self._lock:
-            fits = self._fits("reason", self._reasons, reason)
-        if fits:
-            self._dead_letters.labels(reason).inc(n)
+        """Count dead letters; ``reason`` is one of ``DEAD_LETTER_REASONS``."""
+        self._dead_letters.labels(reason).inc(n)
+
+    def set_specs(self, digests: Mapping[str, str]) -> None:
+        """The digest of each model's current spec and reference."""
+        self._specs.clear()
+        for model, digest in digests.items():
+            self._specs.labels(model, digest).set(1)
 
     def batch(self, records: int, decode_s: float, ingest_s: float) -> None:
         """One batch: how many records, s of decoding, s of putting them into windows."""

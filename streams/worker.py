@@ -54,6 +54,7 @@ class Worker:
         self.settings = settings
         self.metrics = Metrics(registry)
         self.judge = judge
+        self.metrics.set_specs(judge.catalogue.current_digests())
         self.decoder = Decoder(open_store(settings), settings.max_record_bytes)
         self.core = WindowCore(self.judge.catalogue, settings.partitions, int(settings.future_tolerance * 1000), settings.max_open_runs)
         self.source = Source(settings, self._on_assigned, self._on_revoked, self._on_statistics)
@@ -235,6 +236,7 @@ class Worker:
         for partition in list(self.source.partitions.values()):
             if partition.ready and partition.state is not None:
                 self._change_specs(partition.state)
+        self.metrics.set_specs(self.judge.catalogue.current_digests())
 
     def _change_specs(self, state: PartitionState) -> None:
         for model in self.judge.catalogue.models:

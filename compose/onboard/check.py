@@ -23,9 +23,11 @@ def run_check(settings: Settings, model: str | None) -> bool:
         UsageError: there is no spec, or none of this model.
     """
     rows, specs = spec_rows(settings, model)
+    digests = {}
     for spec, _ in specs.values():
-        rows += model_rows(settings, spec)
-    rows += part_rows(settings, [path for _, path in specs.values()])
+        of_model, digests[spec.model] = model_rows(settings, spec)
+        rows += of_model
+    rows += part_rows(settings, digests)
     console = console_for()
     console.print(_table(rows))
     wrong = [row for row in rows if row.state == "wrong"]

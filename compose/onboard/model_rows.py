@@ -54,19 +54,21 @@ def _read(path: Path, found: dict[str, tuple[ModelSpec, Path]]) -> str:
     return f"{len(spec.features):,} features, windows of {show_ms(spec.window.size)}, {', '.join(spec.monitors)}"
 
 
-def model_rows(settings: Settings, spec: ModelSpec) -> list[Row]:
-    """Reference, schema and history of a model."""
+def model_rows(settings: Settings, spec: ModelSpec) -> tuple[list[Row], str | None]:
+    """Reference, schema and history of a model; and the digest of its spec, None where the reference cannot be read."""
+    digests: list[str] = []
     rows = [
-        tried(f"{spec.model}: reference", lambda: _reference(settings, spec)),
+        tried(f"{spec.model}: reference", lambda: _reference(settings, spec, digests)),
         tried(f"{spec.model}: schema", lambda: _schema(settings, spec)),
     ]
     if spec.data is not None:
         rows.append(tried(f"{spec.model}: history", lambda: _history(settings, spec)))
-    return rows
+    return rows, digests[0] if digests else None
 
 
-def _reference(settings: Settings, spec: ModelSpec) -> Row | str:
+def _reference(settings: Settings, spec: ModelSpec, digests: list[str]) -> Row | str:
     found = load_reference(spec, settings.under_home(str(spec.reference)))
+    digests.append(spec.digest(found.fingerprint))
     if found.rows < spec.min_rows:
         return Row(f"{spec.model}: reference", "look", f"{found.rows:,} rows", "a reference of some thousand rows judges better")
     return f"{found.rows:,} rows, fingerprint {found.fingerprint}"

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import datetime as dt
-import re
-from pathlib import Path
+from collections.abc import Mapping
 
 import requests
+from prometheus_client.parser import text_string_to_metric_families
 
 from compose.native.monitoring import webhook
 from compose.onboard.rows import Row, tried
@@ -20,12 +19,15 @@ WAIT_S = 5.0
 START = "start everything: make up (here, without Docker: tidemark up)"
 
 
-def part_rows(settings: Settings, specs: list[Path]) -> list[Row]:
-    """A row for each part; a broker that does not answer has one row, its topics none."""
+def part_rows(settings: Settings, digests: Mapping[str, str | None]) -> list[Row]:
+    """A row for each part; a broker that does not answer has one row, its topics none.
+
+    ``digests`` are those of the models' specs, None where there is none.
+    """
     return [
         *_broker_rows(settings),
         tried("schema store", lambda: _registry(settings)),
-        tried("worker", lambda: _worker(settings, specs)),
+        tried("worker", lambda: _worker(settings, digests)),
         tried("Prometheus", lambda: _prometheus(settings)),
         tried("Alertmanager", lambda: _alertmanager(settings)),
         tried("Slack webhook", lambda: _webhook(settings)),
@@ -59,19 +61,20 @@ def _registry(settings: Settings) -> str:
     return f"registry at {settings.schema_registry_url}, {len(subjects):,} subjects"
 
 
-def _worker(settings: Settings, specs: list[Path]) -> Row | str:
+def _worker(settings: Settings, digests: Mapping[str, str | None]) -> Row | str:
+    """The worker says which spec, with which reference, each model has there; a file that says otherwise was written after."""
     url = f"http://{reachable(settings)}:{settings.worker_metrics_port}/metrics"
-    text = _get(url, "the worker", "TIDEMARK_WORKER_METRICS_PORT").text
-    line = re.search(r"^process_start_time_seconds (\S+)$", text, re.M)
-    if line is None:
+    families = text_string_to_metric_families(_get(url, "the worker", "TIDEMARK_WORKER_METRICS_PORT").text)
+    samples = next((f.samples for f in families if f.name == "tidemark_model_spec_info"), None)
+    if samples is None:
         raise ServiceUnavailable(f"what answers at {url} is no Tidemark worker", "set TIDEMARK_WORKER_METRICS_PORT to the worker's")
-    started = float(line[1])
-    newer = [path.stem for path in specs if path.stat().st_mtime > started]
-    since = dt.datetime.fromtimestamp(started, dt.UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
-    if newer:
-        told = f"runs since {since}; written after that: {', '.join(newer)}"
-        return Row("worker", "look", told, "let it read the specs anew, unless that is done: tidemark reload")
-    return f"runs since {since}"
+    running = {sample.labels["model"]: sample.labels["digest"] for sample in samples}
+    unknown = [model for model in digests if model not in running]
+    older = [model for model, digest in digests.items() if digest is not None and running.get(model, digest) != digest]
+    told = [f"{what}: {', '.join(models)}" for what, models in (("does not know", unknown), ("has an earlier spec of", older)) if models]
+    if told:
+        return Row("worker", "look", "; ".join(told), "let it read the specs anew: tidemark reload")
+    return f"{url}, has these specs"
 
 
 def _prometheus(settings: Settings) -> Row | str:

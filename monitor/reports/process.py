@@ -20,10 +20,10 @@ from schemas.result import WindowResult
 
 log = logging.getLogger(__name__)
 RELOAD_S = 3
-NICE = 15  # plots, and the seconds that importing them takes, must not take the processor from the stream
+NICE = 10  # plots, and the seconds that importing them takes, must not take the processor from the stream
 RETAIN_EVERY_S = 60.0  # while windows come
 IDLE_S = 3600.0  # what is kept gets older without windows too
-CLOSE_S = 5.0  # for the records that wait when the worker ends
+CLOSE_S = 3.0  # for the records that wait when the worker ends, which has 15 s for all of its end
 
 
 class ReportProcess:
@@ -107,7 +107,7 @@ class ReportProcess:
         deadline_s = time.monotonic() + CLOSE_S
         for done, record in enumerate(records):
             left_s = deadline_s - time.monotonic()
-            if left_s <= 0:
+            if left_s <= 0 or self._child is None:  # none is started at the end: that takes seconds
                 log.warning("%d windows are not kept: the worker was stopped before their turn", len(records) - done)
                 return
             self._do(record, left_s)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import polars as pl
 
-from config.errors import InvalidEvent
+from config.errors import DeadLetterReason, InvalidEvent
 from schemas.control import CONTROL_NAME, Control
 from schemas.framing import WriterSchema, named
 from schemas.store import SchemaStore
@@ -90,6 +90,6 @@ def _controls(writer: WriterSchema, places: IntArray, batch: DecodedBatch) -> No
             batch.invalid.append((i, error))
 
 
-def _refuse(batch: DecodedBatch, places: IntArray, reason: str, message: str, remedy: str = "") -> None:
+def _refuse(batch: DecodedBatch, places: IntArray, reason: DeadLetterReason, message: str, remedy: str = "") -> None:
     error = InvalidEvent(reason, message, remedy)
     batch.invalid.extend((place, error) for place in places.tolist())

@@ -90,6 +90,10 @@ class Catalogue:
         """Every binding, current or not."""
         return list(self._bindings.values())
 
+    def current_digests(self) -> dict[str, str]:
+        """The digest of each model's current binding."""
+        return {model: binding.digest for model, binding in self._current.items()}
+
     @property
     def models(self) -> list[str]:
         """Models with a current spec."""

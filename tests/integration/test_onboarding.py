@@ -134,7 +134,7 @@ def test_check_tells_what_is_wrong(installation: Installation, tmp_path: Path) -
 
 
 def test_a_model_is_attached_while_the_worker_runs(installation: Installation, tmp_path: Path) -> None:
-    """check tells that the worker is older than a new spec and what to do; after `reload` the new model's replay is judged."""
+    """check tells of a new spec, and of a changed one, until `reload`; then the new model's replay is judged."""
     file = tmp_path / "new.csv"
     rows = (f"{1_700_000_000 + 60 * i},{i * 7 % 11},{i % 2}" for i in range(600))
     file.write_text("\n".join(["ts,x,prediction", *rows]))
@@ -142,10 +142,19 @@ def test_a_model_is_attached_while_the_worker_runs(installation: Installation, t
     assert done.exit_code == 0, done.output
     check = installation.tidemark("check", "new")
     assert check.exit_code == 0, check.output
+    assert "does not know: new" in " ".join(check.output.split())
     assert "next: tidemark reload" in check.output
-    assert installation.tidemark("reload").exit_code == 0
     world = installation.world
-    world.wait_for(lambda: any("specs reloaded" in line and " new " in line for line in world.logs().splitlines()), 30, "the reload")
+
+    def reload() -> None:
+        assert installation.tidemark("reload").exit_code == 0
+        world.wait_for(lambda: "next: tidemark replay new" in installation.tidemark("check", "new").output, 30, "the reload")
+
+    reload()
+    spec = installation.settings.specs_dir / "new.yaml"
+    spec.write_text(spec.read_text().replace("size: 1h", "size: 2h"))
+    assert "has an earlier spec of: new" in " ".join(installation.tidemark("check", "new").output.split())
+    reload()
     reader = world.reader("results")
     replay = installation.tidemark("replay", "new", "--speed", "max")
     assert replay.exit_code == 0, replay.output

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import os
 import random
 import socket
 from pathlib import Path
 
 RANGE_FILE = Path("/proc/sys/net/ipv4/ip_local_port_range")
+# Test processes beside one another (pytest-xdist) pick from ports of their own: what one has picked it binds a moment later.
+LANE = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
+LANES = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
 
 
 def _first_ephemeral() -> int:
@@ -32,6 +36,6 @@ def free_ports(count: int) -> list[int]:
     found: list[int] = []
     while len(found) < count:
         port = random.randrange(20_000, max(_first_ephemeral(), 21_000))
-        if port not in found and _is_free(port):
+        if port % LANES == LANE and port not in found and _is_free(port):
             found.append(port)
     return found

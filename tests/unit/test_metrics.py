@@ -9,7 +9,7 @@ import pytest
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 
-from config.errors import ServiceUnavailable
+from config.errors import DEAD_LETTER_REASONS, ServiceUnavailable
 from monitor.metrics import Metrics
 from monitor.metrics_server import serve
 from tests.support.results import HOSTILE, judged_column, window_result
@@ -142,19 +142,33 @@ def test_removing_a_model_removes_every_series_of_it(registry: CollectorRegistry
 
 
 def test_invented_names_are_capped(registry: CollectorRegistry, metrics: Metrics) -> None:
-    """10,000 invented columns, models and reasons keep the exposition under 2,000 samples, with each refusal counted."""
+    """10,000 invented columns and models keep the exposition under 2,000 samples, with each refusal counted."""
     columns = tuple(judged_column(f"c{i}", 0.25) for i in range(10_000))
     metrics.observe_result(window_result(*columns), 1.0, 0.0)
     for i in range(10_000):
         metrics.records(f"invented-{i}", "live", 1)
-        metrics.dead_letters(f"reason-{i}", 1)
     assert len([line for line in lines(registry, "tidemark_") if line]) < 2_000
     assert lines(registry, "tidemark_label_overflow_total") == [
         'tidemark_label_overflow_total{label="model"} 9981.0',
         'tidemark_label_overflow_total{label="column"} 9850.0',
-        'tidemark_label_overflow_total{label="reason"} 9970.0',
         'tidemark_label_overflow_total{label="class"} 0.0',
         'tidemark_label_overflow_total{label="segment"} 0.0',
+    ]
+
+
+def test_every_reason_of_a_dead_letter_begins_at_zero(registry: CollectorRegistry, metrics: Metrics) -> None:
+    """Each fixed reason has a series before its first record, so that `increase()` sees that one."""
+    found = {line.split('"')[1]: line.split()[-1] for line in lines(registry, "tidemark_dead_letters_total")}
+    assert found == dict.fromkeys(DEAD_LETTER_REASONS, "0.0")
+
+
+def test_the_current_specs_are_told(registry: CollectorRegistry, metrics: Metrics) -> None:
+    """Each model has one digest, and one whose spec has changed no longer has the earlier one."""
+    metrics.set_specs({"a": "1", "b": "2"})
+    metrics.set_specs({"a": "3", "b": "2"})
+    assert lines(registry, "tidemark_model_spec_info") == [
+        'tidemark_model_spec_info{digest="3",model="a"} 1.0',
+        'tidemark_model_spec_info{digest="2",model="b"} 1.0',
     ]
 
 
