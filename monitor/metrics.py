@@ -9,6 +9,7 @@ from typing import Any
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Summary, disable_created_metrics
 
 from config.errors import DEAD_LETTER_REASONS
+from monitor.metric_caps import LabelCaps
 from monitor.metric_families import COLUMN, STREAM, ClientStatistics, Closed, Stream, WindowGauges
 from monitor.metric_performance import classes_of
 from monitor.metric_quality import columns_of
@@ -19,6 +20,7 @@ from schemas.result import WindowResult
 # `_created` series would double the number of series and nothing of ours reads them
 disable_created_metrics()  # type: ignore[no-untyped-call]
 
+OUTCOMES = ("made", "failed", "dropped")  # of a report
 STATUSES = ("ok", "insufficient_data", "error")
 SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
 
@@ -39,22 +41,23 @@ class Metrics:
         max_classes: int = 60,
         max_segments: int = 100,
     ) -> None:
-        self._limits = {"model": max_streams, "column": max_columns, "class": max_classes, "segment": max_segments}
         self._lock = threading.Lock()
         self._streams: set[Stream] = set()
         self._forgotten: set[Stream] = set()
-        self._columns: set[tuple[Stream, Any]] = set()
-        self._classes: set[tuple[Stream, Any]] = set()
-        self._segments: set[tuple[Stream, Any]] = set()
         self._histories: dict[Stream, History] = {}
-        self._build_windows(registry)
+        limits = {"column": max_columns, "class": max_classes, "segment": max_segments}
+        self._build_windows(registry, {"model": max_streams} | limits)
         self._build_pipeline(registry)
 
-    def _build_windows(self, registry: CollectorRegistry) -> None:
+    def _build_windows(self, registry: CollectorRegistry, limits: Mapping[str, int]) -> None:
+        overflow = Counter(
+            "tidemark_label_overflow_total", "Label values that got no series: the cap was reached", ("label",), registry=registry
+        )
+        self._caps = caps = LabelCaps(limits, overflow)
         self._gauges = WindowGauges(
-            lambda stream, column: (stream, column) in self._columns,
-            lambda stream, label: (stream, label) in self._classes,
-            lambda stream, segment: (stream, segment) in self._segments,
+            lambda stream, column: caps.has("column", (stream, column)),
+            lambda stream, label: caps.has("class", (stream, label)),
+            lambda stream, segment: caps.has("segment", (stream, segment)),
         )
         registry.register(self._gauges)
 
@@ -73,9 +76,6 @@ class Metrics:
         self._publish = Histogram(
             "tidemark_publish_seconds", "From a window's close to its committed result", registry=registry, buckets=SECONDS
         )
-        self._overflow = counter("tidemark_label_overflow_total", "Label values that got no series: the cap was reached", ("label",))
-        for label in self._limits:
-            self._overflow.labels(label)
 
     def _build_pipeline(self, registry: CollectorRegistry) -> None:
         def counter(name: str, text: str, labels: tuple[str, ...] = STREAM) -> Counter:
@@ -91,14 +91,16 @@ class Metrics:
         self._late = counter("tidemark_late_records_total", "Records that came after their window had closed")
         self._duplicates = counter("tidemark_duplicate_records_total", "Records whose event_id was already in the window")
         self._dead_letters = counter("tidemark_dead_letters_total", "Records that could not be used", ("reason",))
-        for reason in DEAD_LETTER_REASONS:  # from 0 on, so that `increase()` sees the first one
-            self._dead_letters.labels(reason)
         self._lost_offsets = counter("tidemark_lost_offsets_total", "Offsets that retention removed unread", ("partition",))
         self._specs = gauge(
             "tidemark_model_spec_info", "The spec that the model's next windows are bound to; always 1", ("model", "digest")
         )
         self._rebalances = counter("tidemark_rebalances_total", "Changes of this worker's partitions", ())
         self._reports = counter("tidemark_reports_total", "HTML reports by outcome: made, failed, dropped", ("outcome",))
+        for reason in DEAD_LETTER_REASONS:  # from 0 on, so that `increase()` sees the first one
+            self._dead_letters.labels(reason)
+        for outcome in OUTCOMES:
+            self._reports.labels(outcome)
         self._batch_records = Summary("tidemark_batch_records", "Records per batch", registry=registry)
         self._decode = seconds("tidemark_batch_decode_seconds", "Decoding one batch")
         self._ingest = seconds("tidemark_batch_ingest_seconds", "Putting one batch into windows")
@@ -122,23 +124,14 @@ class Metrics:
             *(self._open_windows, self._open_rows, self._open_bytes),
         )
 
-    def _fits(self, label: str, known: set[Any], value: Any) -> bool:
-        """True when the value has series, or may still get them; call with the lock held."""
-        if value in known:
-            return True
-        if len(known) >= self._limits[label]:
-            self._overflow.labels(label).inc()
-            return False
-        known.add(value)
-        return True
-
     def _admit(self, model: str, run_kind: str) -> bool:
         """Admit a stream. Its counters begin at 0 at once, before its first window, so that `increase()` sees the first one."""
         with self._lock:
             new = (model, run_kind) not in self._streams
-            if not self._fits("model", self._streams, (model, run_kind)):
+            if not self._caps.fits("model", (model, run_kind)):
                 return False
             self._forgotten.discard((model, run_kind))
+            self._streams.add((model, run_kind))
             if new:
                 for status in STATUSES:
                     self._windows.labels(model, run_kind, status)
@@ -184,13 +177,13 @@ class Metrics:
     def _admit_labels(self, stream: Stream, result: WindowResult) -> None:
         with self._lock:
             for segment in segments_of(result):
-                self._fits("segment", self._segments, (stream, segment))
+                self._caps.fits("segment", (stream, segment))
             for label in dict.fromkeys(classes_of(result)):
-                self._fits("class", self._classes, (stream, label))
+                self._caps.fits("class", (stream, label))
 
     def _count_columns(self, stream: Stream, result: WindowResult, weight: int = 1) -> None:
         with self._lock:
-            fits = {name for name in columns_of(result) if self._fits("column", self._columns, (stream, name))}
+            fits = {name for name in columns_of(result) if self._caps.fits("column", (stream, name))}
         for column in result.columns:
             if column.name in fits and column.status == "ok":
                 self._column_drifts.labels(*stream, column.name, column.role).inc(column.drifted * weight)
@@ -212,8 +205,7 @@ class Metrics:
             self._streams.discard(stream)
             self._histories.pop(stream, None)
             self._forgotten.add(stream)
-            for known in (self._columns, self._classes, self._segments):
-                known -= {name for name in known if name[0] == stream}
+            self._caps.forget(stream)
             for metric in self._per_stream:
                 metric.remove_by_labels({"model": model, "run_kind": run_kind})
 
@@ -258,6 +250,7 @@ class Metrics:
 
     def set_lag(self, partition: int, records: int, committed_lag: int, seconds: float) -> None:
         """Records of a partition that are not yet read, and not yet committed; how old the last one read is where others wait."""
+        self._lost_offsets.labels(str(partition))  # from 0 on
         self._lag.labels(str(partition)).set(records)
         self._lag_s.labels(str(partition)).set(seconds)
         self._committed_lag.labels(str(partition)).set(committed_lag)

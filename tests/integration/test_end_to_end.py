@@ -21,7 +21,7 @@ from config.settings import ROOT, Settings
 from schemas.result import WindowResult
 from tests.support.dashboards import DASHBOARDS, expressions, filled
 from tests.support.ports import free_ports
-from tests.support.waiting import wait_for
+from tests.support.waiting import wait_for, wait_until_equal
 from tests.support.worker import Reader
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(600)]
@@ -172,8 +172,7 @@ def test_every_panel_has_data_after_a_replay(stack: Stack) -> None:
             if not stack.query(filled(expression, model="flights", run_kind="replay", __rate_interval="10m"))
         }
 
-    wait_for(lambda: empty() <= LACKING, "data in every panel", 60, every_s=1.0)
-    assert empty() == LACKING
+    wait_until_equal(empty, LACKING, 60, every_s=1.0)
 
 
 def test_a_taken_port_is_named(stack: Stack, tmp_path: Path) -> None:

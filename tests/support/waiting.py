@@ -17,3 +17,11 @@ def wait_for(question: Callable[[], T], what: str, timeout_s: float = 30.0, ever
             return answer
         assert time.monotonic() < deadline, f"{what}: not within {timeout_s:g} s"
         time.sleep(every_s)
+
+
+def wait_until_equal(question: Callable[[], T], wanted: T, timeout_s: float = 30.0, every_s: float = 0.1) -> None:
+    """Wait until the answer to ``question`` is ``wanted``; fails with both when it is not in time."""
+    deadline = time.monotonic() + timeout_s
+    while (found := question()) != wanted:
+        assert time.monotonic() < deadline, f"{found!r} instead of {wanted!r} after {timeout_s:g} s"
+        time.sleep(every_s)

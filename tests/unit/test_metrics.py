@@ -162,6 +162,15 @@ def test_every_reason_of_a_dead_letter_begins_at_zero(registry: CollectorRegistr
     assert found == dict.fromkeys(DEAD_LETTER_REASONS, "0.0")
 
 
+def test_what_was_never_lost_is_zero(registry: CollectorRegistry, metrics: Metrics) -> None:
+    """Reports by outcome, and lost offsets of a partition whose lag is known, have series before the first one."""
+    metrics.set_lag(3, 0, 0, 0.0)
+    assert lines(registry, "tidemark_reports_total") == [
+        f'tidemark_reports_total{{outcome="{o}"}} 0.0' for o in ("made", "failed", "dropped")
+    ]
+    assert lines(registry, "tidemark_lost_offsets_total") == ['tidemark_lost_offsets_total{partition="3"} 0.0']
+
+
 def test_the_current_specs_are_told(registry: CollectorRegistry, metrics: Metrics) -> None:
     """Each model has one digest, and one whose spec has changed no longer has the earlier one."""
     metrics.set_specs({"a": "1", "b": "2"})
@@ -214,7 +223,7 @@ def test_the_pipeline_is_exposed(registry: CollectorRegistry, metrics: Metrics) 
     }
     found = set(lines(registry, "tidemark_"))
     assert wanted <= found
-    assert not [line for line in found if 'partition="2"' in line]
+    assert not [line for line in found if "lag" in line and 'partition="2"' in line]
 
 
 def test_librdkafka_statistics(registry: CollectorRegistry, metrics: Metrics) -> None:
