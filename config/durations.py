@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from datetime import UTC, datetime
 
 UNIT_MS = {"ms": 1, "s": 1000, "m": 60_000, "h": 3_600_000, "d": 86_400_000, "w": 604_800_000}
 
@@ -27,3 +28,9 @@ def show_ms(ms: int) -> str:
         if ms and ms % UNIT_MS[unit] == 0:
             return f"{ms // UNIT_MS[unit]}{unit}"
     return f"{ms}ms"
+
+
+def utc_text(time_ms: int) -> str:
+    """A time (ms since the epoch) as ``2013-06-10 04:00`` of UTC, with seconds where there are any."""
+    time = datetime.fromtimestamp(time_ms // 1000, UTC)
+    return f"{time:%Y-%m-%d %H:%M:%S}" if time.second else f"{time:%Y-%m-%d %H:%M}"

@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal
 import yaml
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
+from config.baselines import check_baselines, named_baselines
 from config.errors import SpecError
 from config.persistence import checked_windows
 from config.settings import Settings
@@ -136,6 +137,8 @@ class ModelSpec(_Part):
     positive_class: Label | None = None
     segments: tuple[str, ...] = ()  # categorical features: each of their frequent values is a group of rows, judged by itself
     window: Window
+    # Earlier windows of the same run that a window is judged against besides the reference. See docs/baselines.md.
+    baselines: Annotated[tuple[str, ...], BeforeValidator(named_baselines)] = ()
     min_rows: Annotated[int, Field(ge=1)] = 100
     max_rows: Annotated[int, Field(ge=100)] = 50_000
     monitors: tuple[Monitor, ...] = ("data_drift", "prediction_drift")
@@ -160,6 +163,9 @@ class ModelSpec(_Part):
             raise ValueError(
                 "drift.domain_classifier needs monitor data_drift and a numerical or categorical feature: add them, or take it out"
             )
+        if self.baselines and not any(self.judged()):
+            raise ValueError("baselines need a monitor of drift: add data_drift, prediction_drift or target_drift, or leave baselines out")
+        check_baselines(self.baselines, self.window)
         self._segments_are_groups()
         self._performance_has_its_columns()
         self._tests_have_their_columns(known)
@@ -262,6 +268,17 @@ class ModelSpec(_Part):
             fields["calibration"] = CALIBRATION  # with the seed and the reference all that thresholds follow from
         text = json.dumps(fields, sort_keys=True, ensure_ascii=False)
         return hashlib.sha256(f"{text}\n{reference_fingerprint}".encode()).hexdigest()[:16]
+
+    def layout(self) -> str:
+        """12 hex digits that name what rows a window of this spec keeps, and of which time.
+
+        Windows of two specs with one layout can stand for each other: only thresholds, monitors or the reference are others.
+        """
+        fields = self.model_dump(mode="json", include=_LAYOUT, exclude_defaults=True)
+        return hashlib.sha256(json.dumps(fields, sort_keys=True, ensure_ascii=False).encode()).hexdigest()[:12]
+
+
+_LAYOUT = {"features", "prediction", "target", "window", "min_rows", "max_rows"}
 
 
 def _explain(error: ValidationError, path: Path) -> SpecError:

@@ -25,32 +25,39 @@ from monitor.window import WindowData
 from schemas.result import ColumnResult, Role, Status, WindowResult
 
 
-def evaluate(window: WindowData, spec: ModelSpec, profile: ReferenceProfile, given_up: str = "") -> WindowResult:
+def evaluate(
+    window: WindowData, spec: ModelSpec, profile: ReferenceProfile, given_up: str = "", read: Mapping[str, ReadColumn] | None = None
+) -> WindowResult:
     """Judge a window. A column that cannot be judged gets status ``error`` with the reason; the others are judged all the same.
 
     Below ``spec.min_rows`` the status is ``insufficient_data``, for the window and its columns, and nothing has drifted.
-    ``given_up``, unless empty, is the reason why columns with a slow method are not judged.
+    ``given_up``, unless empty, is the reason why columns with a slow method are not judged. ``read`` are the window's columns where they
+    have been read already.
     """
     enough = window.rows >= spec.min_rows
-    read = read_columns(window.frame, spec.columns)
-    columns = tuple(_column(window, spec, name, role, read[name], profile, enough, given_up) for name, role, _ in spec.judged())
-    features = [c for c in columns if c.role == "feature" and c.status == "ok"]
-    drifted = sum(c.drifted for c in features)
-    share = drifted / len(features) if features else 0.0
-    status, reason = _status(window, spec, columns)
+    read = read or read_columns(window.frame, spec.columns)
+    columns = tuple(judge_one(window, spec, name, role, read[name], profile, given_up) for name, role, _ in spec.judged())
+    status, reason = status_of(window, spec, columns)
     quality, tests = judge_quality(window, spec, read, profile.quality, columns)
     dataset = (_dataset(window, spec, profile, read, enough, given_up),) if spec.drift.domain_classifier else ()
     verdict = {
+        **dataset_verdict(spec, profile, columns),
         "columns": (*columns, *dataset),
-        "drifted_columns": drifted,
-        "drift_share": share,
-        **_dataset_rule(spec, profile, columns, share if features else None),
         "quality": quality,
         "tests": tests,
         "performance": judge_performance(window, spec, profile.performance),
         "segments": judge_segments(window, spec, read, profile),
     }
     return window_result(window, spec, status, reason, reference_fingerprint=profile.fingerprint, **verdict)
+
+
+def dataset_verdict(spec: ModelSpec, profile: ReferenceProfile, columns: Sequence[ColumnResult]) -> dict[str, Any]:
+    """The columns' results, and the fields of a window's result that follow from them."""
+    features = [c for c in columns if c.role == "feature" and c.status == "ok"]
+    drifted = sum(c.drifted for c in features)
+    share = drifted / len(features) if features else 0.0
+    rule = _dataset_rule(spec, profile, columns, share if features else None)
+    return {"columns": tuple(columns), "drifted_columns": drifted, "drift_share": share, **rule}
 
 
 def _dataset_rule(spec: ModelSpec, profile: ReferenceProfile, columns: Sequence[ColumnResult], share: float | None) -> dict[str, Any]:
@@ -72,7 +79,8 @@ def _dataset_rule(spec: ModelSpec, profile: ReferenceProfile, columns: Sequence[
     }
 
 
-def _status(window: WindowData, spec: ModelSpec, columns: Sequence[ColumnResult]) -> tuple[Status, str]:
+def status_of(window: WindowData, spec: ModelSpec, columns: Sequence[ColumnResult]) -> tuple[Status, str]:
+    """The status that a window's result has, and why."""
     if window.rows < spec.min_rows:
         return "insufficient_data", f"{window.rows} rows, the spec wants at least {spec.min_rows}"
     needed = [c for c in columns if c.role == "feature"] or list(columns)
@@ -81,9 +89,10 @@ def _status(window: WindowData, spec: ModelSpec, columns: Sequence[ColumnResult]
     return "ok", ""
 
 
-def _column(
-    window: WindowData, spec: ModelSpec, name: str, role: Role, read: ReadColumn, reference: ReferenceProfile, enough: bool, given_up: str
+def judge_one(
+    window: WindowData, spec: ModelSpec, name: str, role: Role, read: ReadColumn, reference: ReferenceProfile, given_up: str = ""
 ) -> ColumnResult:
+    """One column's result; what keeps it from being judged is in its status."""
     profile = reference.columns[name]
     missing = read.raw is None
     nulls = window.nulls.get(name, window.rows if missing else 0)
@@ -92,7 +101,7 @@ def _column(
     def result(status: Status, reason: str = "") -> ColumnResult:
         return ColumnResult(name, role, profile.kind, status, reason, rows=rows, nulls=nulls)
 
-    if not enough:
+    if window.rows < spec.min_rows:
         return result("insufficient_data")
     if missing:
         return result("error", MISSING)

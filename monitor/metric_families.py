@@ -12,6 +12,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
+from config.durations import utc_text
 from monitor.metric_performance import measured, performance_families
 from monitor.metric_quality import quality_families
 from monitor.metric_segments import Admits, segment_families
@@ -184,8 +185,7 @@ class WindowGauges(Collector):
             shown = [c for c in closed.result.columns if c.drifted and c.changes and self._admits(stream, c.name)]
             for column in sorted(shown, key=lambda c: -(c.excess or 0.0))[:CHANGES_SHOWN]:
                 text = "; ".join(column.changes)
-                hint = f" [{column.hint}]" if column.hint == "data break" else ""
-                change = (text if len(text) <= CHANGE_LENGTH else f"{text[: CHANGE_LENGTH - 1]}…") + hint
+                change = (text if len(text) <= CHANGE_LENGTH else f"{text[: CHANGE_LENGTH - 1]}…") + _hint(column)
                 family.add_metric((*stream, column.name, column.role, change), column.excess or 0.0)
         return family
 
@@ -194,6 +194,13 @@ class WindowGauges(Collector):
             for column in closed.result.columns:
                 if column.status == "ok" and self._admits(stream, column.name):
                     yield stream, column
+
+
+def _hint(column: ColumnResult) -> str:
+    """What stands behind a change; nothing where the population changed, as it mostly did."""
+    if column.hint == "seasonal" and column.like_start_ms is not None:
+        return f" [seasonal: as in the window of {utc_text(column.like_start_ms)} UTC]"
+    return f" [{column.hint}]" if column.hint == "data break" else ""
 
 
 def _versions(streams: Mapping[Stream, _StreamWindows]) -> Metric:

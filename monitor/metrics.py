@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Summary, disable_created_metrics
 
 from config.errors import DEAD_LETTER_REASONS
+from monitor.metric_baselines import BaselineGauges
 from monitor.metric_caps import LabelCaps
 from monitor.metric_families import COLUMN, STREAM, ClientStatistics, Closed, Stream, WindowGauges
 from monitor.metric_performance import classes_of
 from monitor.metric_quality import columns_of
 from monitor.metric_segments import segments_of
 from monitor.persistence import History
-from schemas.result import WindowResult
+from schemas.result import REFERENCE, WindowResult
 
 # `_created` series would double the number of series and nothing of ours reads them
 disable_created_metrics()  # type: ignore[no-untyped-call]
@@ -64,6 +65,8 @@ class Metrics:
         def counter(name: str, text: str, labels: tuple[str, ...] = STREAM) -> Counter:
             return Counter(name, text, labels, registry=registry)
 
+        self._baselines = BaselineGauges()
+        registry.register(self._baselines)
         self._windows = counter("tidemark_windows_total", "Closed windows by the status of their result", (*STREAM, "status"))
         self._drifted_windows = counter("tidemark_drifted_windows_total", "Closed windows that have drifted")
         self._alerted_windows = counter("tidemark_alerted_windows_total", "Judged windows after which the alert of drift stood")
@@ -165,10 +168,19 @@ class Metrics:
         with self._lock:
             return result.status == "ok" and self._histories.setdefault(stream, History()).add(result)
 
+    def observe_compared(self, result: WindowResult, compared: Sequence[WindowResult]) -> None:
+        """Take a window's results against earlier windows, ``compared``; ``result`` is the one against the reference."""
+        if self._admit(result.model, result.run_kind):
+            self._baselines.put((result.model, result.run_kind), compared)
+
     def show_result(self, result: WindowResult, closed_at_s: float) -> None:
         """Set the gauges as ``observe_result`` does, and count nothing: for a result that was published before this process began."""
         stream = (result.model, result.run_kind)
-        if self._admit(*stream):
+        if not self._admit(*stream):
+            return
+        if result.kind != REFERENCE:
+            self._baselines.add(stream, result)
+        else:
             self._count_columns(stream, result, weight=0)
             self._count_tests(stream, result, weight=0)
             self._admit_labels(stream, result)
@@ -201,6 +213,7 @@ class Metrics:
         """Remove every series of a model that no longer sends, and free its place under the caps. A record brings it back."""
         stream = (model, run_kind)
         self._gauges.remove(stream)
+        self._baselines.remove(stream)
         with self._lock:
             self._streams.discard(stream)
             self._histories.pop(stream, None)

@@ -6,15 +6,14 @@ from typing import Any
 
 from config.persistence import parse_windows
 from config.spec import ModelSpec
-from monitor.window import WindowData
-from schemas.result import Status, WindowResult
-
-KIND = "reference"  # a window against the reference dataset
+from monitor.window import Baseline, WindowData
+from schemas.result import REFERENCE, Status, WindowResult
 
 
 def window_result(window: WindowData, spec: ModelSpec, status: Status, reason: str, **found: Any) -> WindowResult:
     """The result of a window; ``found`` are the fields that judging gave, the others say that there is nothing."""
     nothing: dict[str, Any] = {
+        "kind": REFERENCE,
         "columns": (),
         "drifted_columns": 0,
         "drift_share": 0.0,
@@ -30,7 +29,6 @@ def window_result(window: WindowData, spec: ModelSpec, status: Status, reason: s
         start_ms=window.start_ms,
         end_ms=window.end_ms,
         spec_digest=window.spec_digest,
-        kind=KIND,
         status=status,
         reason=reason,
         model_versions=window.model_versions,
@@ -48,3 +46,9 @@ def window_result(window: WindowData, spec: ModelSpec, status: Status, reason: s
 def failed(window: WindowData, spec: ModelSpec, reason: str) -> WindowResult:
     """The result of a window that could not be judged at all: status ``error``, its counts and why."""
     return window_result(window, spec, "error", reason)
+
+
+def not_compared(window: WindowData, spec: ModelSpec, baseline: Baseline, status: Status, reason: str, **found: Any) -> WindowResult:
+    """The result of a window against an earlier one, without verdicts but for those in ``found``."""
+    about = {"kind": baseline.kind, "baseline_start_ms": baseline.start_ms, "baseline_end_ms": baseline.end_ms}
+    return window_result(window, spec, status, reason, **about, **found)

@@ -141,6 +141,26 @@ def load_reference(spec: ModelSpec, path: Path, progress: Progress | None = None
     )
 
 
+def fit_rows(spec: ModelSpec, path: Path, frame: pl.DataFrame) -> tuple[ReferenceProfile, Mapping[str, str]]:
+    """A window's rows, under the spec's names, fitted as a reference; with each judged column that cannot be one, and why.
+
+    Raises:
+        SpecError: the spec names an unknown drift method, or one that is not for its column.
+    """
+    columns, unusable, conformed = {}, {}, []
+    for name, _, column in spec.judged():
+        try:
+            if name not in frame.columns:
+                raise ReferenceDataError(f"{path} lacks column {name!r}: no event of that window carried it")
+            conformed.append(_conform(path, frame[name], column))
+            kind = judged_kind(column)
+            columns[name] = _fit(path, spec, conformed[-1], kind, _method(spec, name, kind))
+        except ReferenceDataError as error:
+            unusable[name] = error.message
+    types = MappingProxyType(dict(spec.columns))
+    return ReferenceProfile(path, _fingerprint(pl.DataFrame(conformed)), frame.height, MappingProxyType(columns), types), unusable
+
+
 def _segments(
     path: Path,
     spec: ModelSpec,

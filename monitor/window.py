@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
+from pathlib import Path
 from typing import Any, Literal
 
 import polars as pl
@@ -41,6 +42,20 @@ class WindowData:
         self.frame.write_ipc_stream(rows, compat_level=pl.CompatLevel.oldest())
         others = {f.name: getattr(self, f.name) for f in fields(self) if f.name != "frame"}
         return _unpickled, (others, rows.getvalue())
+
+
+@dataclass(frozen=True, slots=True)
+class Baseline:
+    """An earlier window of the same run, ``[start_ms, end_ms)``, that a window is judged against.
+
+    ``kind`` is the spec's name for it, ``previous`` or ``lag:7d``. ``path`` is where its rows were kept when it closed, as Parquet under
+    the spec's names; no file is there where it had fewer rows than ``min_rows``, or none.
+    """
+
+    kind: str
+    path: Path
+    start_ms: int
+    end_ms: int
 
 
 def _unpickled(others: dict[str, Any], rows: bytes) -> WindowData:

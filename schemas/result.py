@@ -11,6 +11,7 @@ from urllib.parse import quote
 
 Status = Literal["ok", "insufficient_data", "error"]
 Role = Literal["feature", "prediction", "target", "dataset"]  # dataset: all features together
+REFERENCE = "reference"  # the kind of a window's result against the reference dataset
 Hint = Literal["", "data break", "seasonal", "population change"]
 PerformanceKind = Literal["regression", "classification", "prob_classification"]
 
@@ -23,7 +24,8 @@ class ColumnResult:
     judged column ``reason`` names what was left out of it besides nulls, such as vectors of another length.
 
     ``excess`` is how far beyond the threshold a drifted column is: 1 at it, 2 at twice the distance or at the square of the p-value; None
-    where its nulls alone drifted. ``hint`` is the kind of drift as far as counts tell. With calibrated thresholds ``evidently_drifted`` is
+    where its nulls alone drifted. ``hint`` is the kind of drift as far as counts tell; ``seasonal``: the column is as it was in the earlier
+    window of the same run that began at ``like_start_ms``. With calibrated thresholds ``evidently_drifted`` is
     Evidently's own verdict on the same score by ``evidently_threshold``, and ``nulls_drifted`` that of the test of the null share.
     """
 
@@ -44,6 +46,7 @@ class ColumnResult:
     evidently_threshold: float | None = None
     evidently_drifted: bool | None = None
     nulls_drifted: bool = False
+    like_start_ms: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,6 +174,9 @@ class SegmentResult:
 class WindowResult:
     """The verdict on one window ``[start_ms, end_ms)`` of event time (ms since the epoch, UTC), final once published.
 
+    ``kind`` says what the window was judged against: ``reference``, or an earlier window of the same run (``previous``, ``lag:7d``), which
+    then is ``[baseline_start_ms, baseline_end_ms)``; ``reference_fingerprint`` is that of its rows.
+
     ``rows`` are the window's rows without duplicates where ``exact``, else all that arrived; ``sampled_rows`` of them were judged.
     ``drift_share`` is drifted features over judged features. ``run_offset`` is where a replay's ``run_start`` lies on its partition: a run
     is its id and this offset, so the same id may come again; -1 for live traffic.
@@ -210,6 +216,8 @@ class WindowResult:
     evidently_drifted: bool | None = None
     alert_windows: tuple[int, ...] = (1, 1)
     segments: tuple[SegmentResult, ...] = ()
+    baseline_start_ms: int | None = None
+    baseline_end_ms: int | None = None
 
     @property
     def severity(self) -> float:

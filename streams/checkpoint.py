@@ -13,8 +13,9 @@ from __future__ import annotations
 import io
 import json
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any
 
 import polars as pl
@@ -44,7 +45,8 @@ class Draft:
     chunks: list[tuple[bytes, pl.DataFrame]]
     live_chunks: list[bytes]
     tombstones: list[bytes]
-    results: list[WindowResult]
+    results: list[WindowResult]  # against the reference, one for each of ``published``
+    compared: list[WindowResult]  # the same windows against earlier ones
     published: list[WindowId]
     late: list[Outcast]
     dead: list[Outcast]
@@ -62,8 +64,15 @@ def chunk_key(partition: int, window: WindowId, chunk: int) -> bytes:
     return "|".join(map(str, parts)).encode()
 
 
-def take(state: PartitionState, results: Mapping[WindowId, WindowResult], catalogue: Catalogue) -> Draft | None:
+def take(
+    state: PartitionState,
+    results: Mapping[WindowId, WindowResult],
+    catalogue: Catalogue,
+    compared: Mapping[WindowId, Sequence[WindowResult]] = MappingProxyType({}),
+) -> Draft | None:
     """The cut at the state's position, publishing the results that are ready; None when nothing has changed.
+
+    ``compared`` are results that are published together with those of ``results``.
 
     The state goes on as if the transaction had been committed; should it fail, the state is dropped and restored from the last cut.
     """
@@ -82,7 +91,8 @@ def take(state: PartitionState, results: Mapping[WindowId, WindowResult], catalo
     state.changed = False
     head = _head(state, catalogue)
     ready = [results[w] for w in published]
-    return Draft(state.partition, state.position, head, chunks, live, tombstones, ready, published, late, dead)
+    beside = [result for w in published for result in compared.get(w, ())]
+    return Draft(state.partition, state.position, head, chunks, live, tombstones, ready, beside, published, late, dead)
 
 
 def encode_chunk(frame: pl.DataFrame) -> bytes:

@@ -31,7 +31,7 @@ class Cuts:
         for partition in list(self.source.partitions.values()):
             if partition.ready and partition.state is not None:
                 self._show(partition)
-                draft = checkpoint.take(partition.state, partition.results, self.catalogue)
+                draft = checkpoint.take(partition.state, partition.results, self.catalogue, partition.compared)
                 if draft is not None:
                     drafts.append((partition, draft))
         return drafts
@@ -78,6 +78,7 @@ class Cuts:
         partition.committed_position = draft.position
         for window_id, result in zip(draft.published, draft.results, strict=True):
             partition.results.pop(window_id, None)
+            self.metrics.observe_compared(result, partition.compared.pop(window_id, ()))
             self.metrics.observe_result(result, now, partition.evaluation_s.pop(window_id, 0.0))
             if (closed_s := partition.closed_s.pop(window_id, None)) is not None:
                 self.metrics.published(time.monotonic() - closed_s)

@@ -17,6 +17,7 @@ from config.spec import ModelSpec, read_specs
 from monitor.evaluation import Evaluator
 from monitor.window import WindowData
 from schemas.result import WindowResult
+from streams.kept_windows import KeptWindows
 from streams.windows.catalogue import Binding, Catalogue
 from streams.windows.rows import Settled
 from streams.windows.state import WindowState
@@ -39,6 +40,7 @@ class Judge:
         self.settings = settings
         self.catalogue = Catalogue()
         self.evaluator = Evaluator(settings.evaluation_timeout)
+        self.kept_windows = KeptWindows(settings.under_home("baselines"))
         self._slow: dict[str, bool] = {}
 
     def load(self) -> list[Binding]:
@@ -99,11 +101,12 @@ class Judge:
             nulls={names[c]: n for c, n in settled.nulls.items() if c in names},
         )
 
-    def judge(self, closed: ClosedWindow, partition: int) -> tuple[WindowData, WindowResult]:
-        """The window's data and its result; what fails is a result with status ``error``."""
+    def judge(self, closed: ClosedWindow, partition: int) -> tuple[WindowData, tuple[WindowResult, ...]]:
+        """The window's data and its results: against the reference, then against each baseline. What fails is one with status ``error``."""
         data = self.data(closed, partition)
         binding = self.catalogue[data.spec_digest]
-        return data, self.evaluator.judge(data, binding.spec, self.reference_path(binding), self.slow(closed))
+        baselines = self.kept_windows.baselines(closed.window.id, binding)
+        return data, self.evaluator.judge(data, binding.spec, self.reference_path(binding), self.slow(closed), baselines)
 
     def _keep(self, spec: ModelSpec, fingerprint: str) -> None:
         kept = self.reference_path(Binding(spec, fingerprint))

@@ -10,7 +10,7 @@ from confluent_kafka import Consumer, TopicPartition
 
 from config.errors import TidemarkError
 from config.settings import Settings
-from schemas.result import WindowResult, decode_result
+from schemas.result import REFERENCE, WindowResult, decode_result
 
 TAIL_RECORDS = 2000  # of the results topic: enough for the last window and the last drifted one of every model
 
@@ -25,7 +25,7 @@ class LastResult:
 
 def last_results(settings: Settings, partition: int, timeout_s: float = 10.0) -> list[LastResult]:
     """For each model and kind of run its last drifted and its last result on the partition, oldest first, and its last judged ones: as many
-    as the rule of its alert looks at.
+    as the rule of its alert looks at. Of the last one's comparisons with earlier windows all.
 
     Raises:
         KafkaException, TidemarkError: the broker does not answer, or not in time.
@@ -65,9 +65,13 @@ def kept_results(read: Iterable[LastResult]) -> list[LastResult]:
     """Of results in the order of the topic those that gauges and alerts follow from, oldest first."""
     kept: dict[tuple[str, str, str], LastResult] = {}
     judged: dict[tuple[str, str], dict[str, LastResult]] = {}
+    compared: dict[tuple[str, ...], LastResult] = {}
     for last in read:
         result = last.result
         stream = (result.model, result.run_kind)
+        if result.kind != REFERENCE:
+            compared[*_window(result), result.kind] = last
+            continue
         kept[*stream, "last"] = last
         if result.drifted:
             kept[*stream, "drifted"] = last
@@ -77,5 +81,14 @@ def kept_results(read: Iterable[LastResult]) -> list[LastResult]:
             windows[result.key] = last
             while len(windows) > result.alert_windows[1]:
                 del windows[next(iter(windows))]
-    found = {last.result.key: last for last in (*kept.values(), *(last for windows in judged.values() for last in windows.values()))}
+    newest = {_window(last.result) for (*_, what), last in kept.items() if what == "last"}
+    beside = [last for window, last in compared.items() if window[:-1] in newest]
+    found = {
+        last.result.key: last for last in (*kept.values(), *beside, *(last for windows in judged.values() for last in windows.values()))
+    }
     return sorted(found.values(), key=lambda k: (k.published_s, k.result.end_ms))
+
+
+def _window(result: WindowResult) -> tuple[str, ...]:
+    """What a window's results have in common: their keys but for the kind."""
+    return tuple(result.key.split("|")[:-1])

@@ -27,8 +27,9 @@ class Partition:
     read_to_ms: int = 0
     end: int = -1
     results: dict[WindowId, WindowResult] = field(default_factory=dict)
+    compared: dict[WindowId, list[WindowResult]] = field(default_factory=dict)  # with earlier windows, beside the result
     evaluation_s: dict[WindowId, float] = field(default_factory=dict)
-    closed_s: dict[WindowId, float] = field(default_factory=dict)  # monotonic clock; only metrics read it
+    closed_s: dict[WindowId, float] = field(default_factory=dict)  # closed and not yet committed; monotonic clock, for metrics
 
     @property
     def ready(self) -> bool:

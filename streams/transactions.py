@@ -115,7 +115,7 @@ class Transactions:
 
     def _outcome(self, draft: Draft, on_delivery: Callable[..., None]) -> None:
         s = self.settings
-        for result in draft.results:
+        for result in (*draft.results, *draft.compared):
             self._produce(s.results_topic, result.key.encode(), encode_result(result), None, draft.partition, on_delivery)
         for topic, outcasts in ((s.late_topic, draft.late), (s.dead_letter_topic, draft.dead)):
             for outcast in outcasts:

@@ -46,9 +46,10 @@ class Verdicts:
     async def _verdict(self, partition: Partition, closed: ClosedWindow) -> tuple[WindowData, WindowResult] | None:
         began = time.perf_counter()
         thread = "slow" if self.judge.slow(closed) else "judge"
-        data, result = await self._run_in(thread, self.judge.judge, closed, partition.number)
+        data, (result, *compared) = await self._run_in(thread, self.judge.judge, closed, partition.number)
         if not partition.valid:  # revoked or reset meanwhile: whoever restores it judges again
             return None
+        partition.compared[closed.window.id] = compared  # first: a cut that sees the result takes these along
         partition.results[closed.window.id] = result
         partition.evaluation_s[closed.window.id] = time.perf_counter() - began
         self.wake.set()

@@ -12,6 +12,8 @@ import logging
 import time
 from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from pathlib import Path
 from typing import Any, TypeVar
 
 from confluent_kafka import KafkaException
@@ -27,9 +29,11 @@ from streams.dead_letter_limit import DeadLetterLimit, poisoned
 from streams.decode.decoder import Decoder
 from streams.forgetting import Forgetting
 from streams.judge import ClosedWindow, Judge
+from streams.kept_windows import remove_folders
 from streams.lag import show_lag
 from streams.last_results import last_results
 from streams.partition import Partition
+from streams.partitioner import partition_of
 from streams.restore import Restorer
 from streams.silence import Silence
 from streams.source import Source
@@ -152,8 +156,13 @@ class Worker:
     def _settle(self, partition: Partition, windows: list[WindowId]) -> list[ClosedWindow]:
         # Here, on the core's thread: from now on only the checkpoint reads the rows.
         state = partition.state
+        if state is None or not windows:
+            return []
         partition.closed_s |= dict.fromkeys(windows, time.monotonic())
-        return [ClosedWindow(state.pending[w], state.pending[w].rows.settle()) for w in windows] if state is not None else []
+        closed = [ClosedWindow(state.pending[w], state.pending[w].rows.settle()) for w in windows]
+        if partition.valid:
+            self.judge.kept_windows.closed([(c.window.id, c.settled) for c in closed], _unpublished(partition), self.judge.catalogue)
+        return closed
 
     def _count(self, partition: Partition, raw: RawBatch, dead: int) -> None:
         assert partition.state is not None
@@ -223,6 +232,8 @@ class Worker:
         for stream in restored.state.streams.values():
             stream.seen_s = now
         self._change_specs(restored.state)
+        models = {*self.judge.catalogue.models, *(s.model for s in restored.state.streams)}
+        self.judge.kept_windows.restored(m for m in models if self._lies_on(partition.number, m))
         if restored.lost:
             logger.error("partition %d: %d records were deleted before they were read", partition.number, restored.lost)
             self.metrics.data_loss(partition.number, restored.lost)
@@ -252,6 +263,20 @@ class Worker:
                 for window in closed:
                     await self.verdicts.on_closed(partition, window)
         await self.run_in("core", self.forgetting.look, list(self.source.partitions.values()), time.monotonic())
+        if ended := await self.run_in("core", self._ended_runs):
+            await self.run_in("aux", remove_folders, ended)
+
+    def _ended_runs(self) -> list[Path]:
+        """Folders with rows of replays that are over, for good: their last windows' results are committed."""
+        folders = []
+        for partition in list(self.source.partitions.values()):
+            if partition.ready and partition.state is not None:
+                running = {*partition.state.streams, *(w.stream for w in _unpublished(partition))}
+                folders += self.judge.kept_windows.take_ended(partial(self._lies_on, partition.number), running)
+        return folders
+
+    def _lies_on(self, partition: int, model: str) -> bool:
+        return partition_of(model.encode(), self.settings.partitions) == partition
 
     def _close_silent(self, partition: Partition, stream_id: StreamId, due_ms: int | None) -> list[ClosedWindow]:
         if not self.silence.still_silent(partition):
@@ -271,3 +296,8 @@ class Worker:
 
     def _on_statistics(self, text: str) -> None:
         self.metrics.client_statistics(json.loads(text))
+
+
+def _unpublished(partition: Partition) -> set[WindowId]:
+    """The closed windows whose results are not committed: they may be judged anew. On the core's thread."""
+    return {*list(partition.closed_s), *(partition.state.pending if partition.state is not None else ())}

@@ -5,11 +5,14 @@ from __future__ import annotations
 import gc
 import logging
 from collections import OrderedDict
+from collections.abc import Mapping
 from pathlib import Path
 
 from config.errors import TidemarkError
 from config.spec import ModelSpec
+from monitor.baselines import compare, with_season
 from monitor.children import serve
+from monitor.columns import ReadColumn, read_columns
 from monitor.evaluate import evaluate
 from monitor.evaluation.tasks import Judge, Load, Loaded
 from monitor.outcome import failed
@@ -27,7 +30,7 @@ class Evaluations:
     def __init__(self) -> None:
         self._profiles: OrderedDict[str, ReferenceProfile] = OrderedDict()
 
-    def answer(self, task: Load | Judge) -> Loaded | WindowResult | TidemarkError:
+    def answer(self, task: Load | Judge) -> Loaded | tuple[WindowResult, ...] | TidemarkError:
         """What a task comes to. A window that cannot be judged has a result that says so: the stream goes on."""
         return self._load(task) if isinstance(task, Load) else self._judge(task)
 
@@ -39,10 +42,16 @@ class Evaluations:
         self._keep(task.spec.digest(profile.fingerprint), profile)
         return Loaded(profile.fingerprint, profile.slow)
 
-    def _judge(self, task: Judge) -> WindowResult:
+    def _judge(self, task: Judge) -> tuple[WindowResult, ...]:
+        read = read_columns(task.window.frame, task.spec.columns)
+        result = self._against_reference(task, read)
+        compared = [compare(task.window, task.spec, read, baseline) for baseline in task.baselines]
+        return with_season(result, compared), *compared
+
+    def _against_reference(self, task: Judge, read: Mapping[str, ReadColumn]) -> WindowResult:
         window = task.window
         try:
-            return evaluate(window, task.spec, self._profile(window.spec_digest, task.spec, task.path), task.given_up)
+            return evaluate(window, task.spec, self._profile(window.spec_digest, task.spec, task.path), task.given_up, read)
         except Exception as error:
             log.exception("the window of %s from %d to %d could not be judged", window.model, window.start_ms, window.end_ms)
             reason = error.message if isinstance(error, TidemarkError) else f"{type(error).__name__}: {error}"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +12,8 @@ from config.errors import TidemarkError
 from config.spec import ModelSpec
 from monitor.children import Child, ChildEnded, packed
 from monitor.evaluation.tasks import Judge, Load, Loaded
-from monitor.outcome import failed
-from monitor.window import WindowData
+from monitor.outcome import failed, not_compared
+from monitor.window import Baseline, WindowData
 from schemas.result import WindowResult
 
 log = logging.getLogger(__name__)
@@ -89,15 +90,28 @@ class Evaluator:
         assert isinstance(answer, Loaded)
         return answer
 
-    def judge(self, window: WindowData, spec: ModelSpec, path: Path, slow: bool) -> WindowResult:
-        """The result of a window; ``path`` is where its reference is kept. From any thread; windows are judged one after another."""
-        answer = self._twice(slow, Judge(spec, path, window), self.timeout_s)
+    def judge(
+        self, window: WindowData, spec: ModelSpec, path: Path, slow: bool, baselines: tuple[Baseline, ...] = ()
+    ) -> tuple[WindowResult, ...]:
+        """The results of a window: against the reference, which is kept at ``path``, then against each of ``baselines``.
+
+        From any thread; windows are judged one after another. Where a baseline costs the process or the time limit, the window is judged
+        once more without any.
+        """
+        answer = self._judged(slow, Judge(spec, path, window, baselines=baselines))
+        given_up = str(answer)
+        if baselines and isinstance(answer, str):
+            answer = self._judged(slow, Judge(spec, path, window))
+        if isinstance(answer, str):
+            log.error("the window of %s from %d to %d could not be judged: %s", window.model, window.start_ms, window.end_ms, answer)
+            answer = (failed(window, spec, answer),)
+        return *answer, *(not_compared(window, spec, b, "error", given_up) for b in baselines[len(answer) - 1 :])
+
+    def _judged(self, slow: bool, task: Judge) -> tuple[WindowResult, ...] | str:
+        answer = self._twice(slow, task, self.timeout_s)
         if slow and isinstance(answer, str):
-            answer = self._twice(False, Judge(spec, path, window, given_up=answer), self.timeout_s)
-        if isinstance(answer, WindowResult):
-            return answer
-        log.error("the window of %s from %d to %d could not be judged: %s", window.model, window.start_ms, window.end_ms, answer)
-        return failed(window, spec, str(answer))
+            answer = self._twice(False, replace(task, given_up=answer), self.timeout_s)
+        return answer if isinstance(answer, tuple) else str(answer)
 
     def _twice(self, slow: bool, task: Load | Judge, timeout_s: float) -> Any:
         """The answer, or why there is none, as a text."""

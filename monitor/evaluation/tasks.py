@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from config.spec import ModelSpec
-from monitor.window import WindowData
+from monitor.window import Baseline, WindowData
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +27,7 @@ class Loaded:
 
 @dataclass(frozen=True, slots=True)
 class Judge:
-    """Judge a window. The answer is its WindowResult.
+    """Judge a window. The answer are its WindowResults: against the reference, then against each of ``baselines``.
 
     ``given_up``, unless empty, is put on the columns with a slow method in place of a verdict.
     """
@@ -36,3 +36,4 @@ class Judge:
     path: Path
     window: WindowData
     given_up: str = ""
+    baselines: tuple[Baseline, ...] = ()

@@ -17,14 +17,14 @@ from schemas.result import WindowResult
 _FILE = re.compile(r"-?\d+--?\d+\.html\Z")
 
 
-def _folder(name: str) -> str:
+def folder_of_id(name: str) -> str:
     """A folder's name for an id. An id may be ``..``, which is no name for a folder: it becomes ``~2``, which is no id."""
     return f"~{len(name)}" if set(name) <= {"."} else name
 
 
 def path_of(reports: Path, model: str, run_kind: str, run: str, start_ms: int, end_ms: int) -> Path:
     """The file of a window's report below the folder ``reports``; start and end in ms since the epoch, s in the name."""
-    return reports / _folder(model) / run_kind / _folder(run) / f"{start_ms // 1000}-{end_ms // 1000}.html"
+    return reports / folder_of_id(model) / run_kind / folder_of_id(run) / f"{start_ms // 1000}-{end_ms // 1000}.html"
 
 
 def path_of_result(reports: Path, result: WindowResult) -> Path:
@@ -95,7 +95,7 @@ def reports_in(folder: Path) -> list[Path]:
 
 def newest_of_window(reports: Path, model: str, run_kind: str, start_s: int) -> Path | None:
     """The report of the window that starts at ``start_s`` in the run whose report was written last; None without any."""
-    runs = reports / _folder(model) / run_kind
+    runs = reports / folder_of_id(model) / run_kind
     found = [p for p in runs.glob(f"*/{start_s}-*.html") if _FILE.match(p.name)]
     return max(found, key=lambda p: p.stat().st_mtime_ns, default=None)
 
@@ -111,5 +111,5 @@ def summaries(reports: Path, limit: int) -> Iterator[tuple[Path, Summary]]:
 
 def window_files(folder: Path, model: str, suffix: str) -> Iterator[Path]:
     """Every window's file of a model with this suffix, of all run kinds and runs, in no order."""
-    files = (folder / _folder(model)).glob(f"*/*/*{suffix}")
+    files = (folder / folder_of_id(model)).glob(f"*/*/*{suffix}")
     return (p for p in files if _FILE.match(p.with_suffix(".html").name))

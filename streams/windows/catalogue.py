@@ -27,6 +27,11 @@ class Binding:
         return self.spec.digest(self.reference_fingerprint)
 
     @cached_property
+    def layout(self) -> str:
+        """Names what rows its windows keep."""
+        return self.spec.layout()
+
+    @cached_property
     def dtypes(self) -> dict[str, Any]:
         """The polars type of each column that a window of this spec keeps."""
         features = {FEATURE + name: DTYPES[column.type] for name, column in self.spec.features.items()}

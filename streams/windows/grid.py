@@ -53,12 +53,25 @@ class Grid:
         start, end = self.window_of(time_ms)
         return start if start == time_ms else end
 
+    def earlier(self, time_ms: int, windows: int) -> tuple[int, int]:
+        """Start and end of the window so many windows before the one that holds an event time, by the calendar where windows follow it."""
+        start = self.window_of(time_ms)[0]
+        if self._zone is None:
+            return start - windows * self.window.size, start - (windows - 1) * self.window.size
+        index = next(i for i in self._indexes(start, start) if self._edge(i) == start) - windows
+        return self._edge(index), self._edge(index + 1)
+
     def _edges(self, low_ms: int, high_ms: int) -> Millis:
         """Consecutive boundaries, the first at or before ``low_ms`` and the last after ``high_ms``."""
+        return np.array([self._edge(i) for i in self._indexes(low_ms, high_ms)], dtype=np.int64)
+
+    def _indexes(self, low_ms: int, high_ms: int) -> range:
+        """Numbers of these boundaries."""
         # Local midnight is within a day of the UTC one, so one window more on each side is enough.
-        first = (low_ms // UNIT_MS["d"] - (self._first - _EPOCH).days) // self._days - 1
-        last = (high_ms // UNIT_MS["d"] - (self._first - _EPOCH).days) // self._days + 2
-        return np.array([self._edge(i) for i in range(first, last + 1)], dtype=np.int64)
+        low_day, high_day = ((time - self.window.offset) // UNIT_MS["d"] for time in (low_ms, high_ms))
+        first = (low_day - (self._first - _EPOCH).days) // self._days - 1
+        last = (high_day - (self._first - _EPOCH).days) // self._days + 2
+        return range(first, last + 1)
 
     def _edge(self, index: int) -> int:
         """UTC ms at which the window ``index`` begins: local midnight, plus the offset, of its first day."""

@@ -23,7 +23,7 @@ def window_result(*columns: ColumnResult, **changes: Any) -> WindowResult:
     drifted = sum(c.drifted for c in features)
     share = drifted / max(1, len(features))
     result = WindowResult(
-        model="m", run="live", run_kind="live", start_ms=1_000_000, end_ms=1_600_000, spec_digest="d" * 16, kind="drift",
+        model="m", run="live", run_kind="live", start_ms=1_000_000, end_ms=1_600_000, spec_digest="d" * 16, kind="reference",
         status="ok", reason="", model_versions=("v1",), rows=500, sampled_rows=400, duplicates=3, exact=True, columns=columns,
         drifted_columns=drifted, drift_share=share, share_threshold=0.5, drifted=share >= 0.5, tests=(), reference_fingerprint="f",
         source_partition=0,

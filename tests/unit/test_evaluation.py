@@ -73,7 +73,7 @@ def test_the_result_is_the_one_of_this_process(evaluator: Evaluator, path: Path)
     loaded = evaluator.load(spec, path)
     assert (loaded.fingerprint, loaded.slow) == (profile.fingerprint, False)
     data = window(spec, loaded.fingerprint)
-    assert evaluator.judge(data, spec, path, slow=False) == evaluate(data, spec, profile)
+    assert evaluator.judge(data, spec, path, slow=False) == (evaluate(data, spec, profile),)
 
 
 def test_a_calibrated_spec_is_judged_over_there_as_here(evaluator: Evaluator, path: Path) -> None:
@@ -81,7 +81,7 @@ def test_a_calibrated_spec_is_judged_over_there_as_here(evaluator: Evaluator, pa
     spec = ModelSpec.model_validate(SPEC | {"min_rows": 10, "drift": {"thresholds": "calibrated"}})
     loaded = evaluator.load(spec, path)
     data = window(spec, loaded.fingerprint)
-    result = evaluator.judge(data, spec, path, slow=False)
+    (result,) = evaluator.judge(data, spec, path, slow=False)
     assert result.thresholds == "calibrated"
     assert result == evaluate(data, spec, load_reference(spec, path))
     assert data.spec_digest != ModelSpec.model_validate(SPEC | {"min_rows": 10}).digest(loaded.fingerprint)
@@ -104,7 +104,7 @@ def test_a_killed_process_costs_no_window(evaluator: Evaluator, path: Path) -> N
     before = pid(evaluator)
     os.kill(before, signal.SIGKILL)
     data = window(spec, loaded.fingerprint)
-    assert evaluator.judge(data, spec, path, slow=False) == evaluate(data, spec, load_reference(spec, path))
+    assert evaluator.judge(data, spec, path, slow=False) == (evaluate(data, spec, load_reference(spec, path)),)
     assert pid(evaluator) != before
 
 
@@ -114,11 +114,11 @@ def test_a_hanging_process_costs_one_window(evaluator: Evaluator, path: Path) ->
     loaded = evaluator.load(spec, path)
     os.kill(pid(evaluator), signal.SIGSTOP)
     evaluator.timeout_s = 0.3
-    result = evaluator.judge(window(spec, loaded.fingerprint), spec, path, slow=False)
+    (result,) = evaluator.judge(window(spec, loaded.fingerprint), spec, path, slow=False)
     assert (result.status, result.rows, result.drifted) == ("error", 1000, False)
     assert result.reason == "it took longer than 0.3 s (TIDEMARK_EVALUATION_TIMEOUT)"
     evaluator.timeout_s = 20
-    assert evaluator.judge(window(spec, loaded.fingerprint), spec, path, slow=False).status == "ok"
+    assert evaluator.judge(window(spec, loaded.fingerprint), spec, path, slow=False)[0].status == "ok"
 
 
 def test_a_slow_method_costs_its_column_only(evaluator: Evaluator, path: Path) -> None:
@@ -128,7 +128,7 @@ def test_a_slow_method_costs_its_column_only(evaluator: Evaluator, path: Path) -
     assert loaded.slow
     fast_process = pid(evaluator)
     evaluator.timeout_s = 1.0
-    result = evaluator.judge(window(spec, loaded.fingerprint, 5000), spec, path, slow=True)
+    (result,) = evaluator.judge(window(spec, loaded.fingerprint, 5000), spec, path, slow=True)
     by_name = {c.name: c for c in result.columns}
     assert (by_name["x"].status, by_name["colour"].status, by_name["y"].status) == ("error", "ok", "ok")
     assert by_name["x"].reason == "empirical_mmd: it took longer than 1 s (TIDEMARK_EVALUATION_TIMEOUT)"
@@ -157,7 +157,7 @@ def test_after_close_no_process_is_left(path: Path) -> None:
     process = evaluator._lanes[False].start().process
     evaluator.close()
     assert process.poll() is not None
-    result = evaluator.judge(window(spec, "0" * 16), spec, path, slow=False)
+    (result,) = evaluator.judge(window(spec, "0" * 16), spec, path, slow=False)
     assert (result.status, "the worker ends" in result.reason) == ("error", True)
 
 

@@ -66,7 +66,7 @@ def closed(judge: Judge) -> ClosedWindow:
 
 def test_columns_have_their_true_names(judge: Judge) -> None:
     """A feature called prediction, a target called @id and names with spaces come out as themselves, each with its own values."""
-    data, result = judge.judge(closed(judge), 3)
+    data, (result,) = judge.judge(closed(judge), 3)
     assert sorted(data.frame.columns) == ["@id", "a b", "prediction", "ŷ"]
     assert data.frame["prediction"][0] == -3
     assert data.frame["@id"][0] == -2
@@ -84,7 +84,7 @@ def test_a_window_that_cannot_be_judged_is_a_result(judge: Judge) -> None:
     again.catalogue.add(binding, current=False)
     judge.reference_path(binding).unlink()
     again.prepare()
-    _, result = again.judge(window, 0)
+    _, (result,) = again.judge(window, 0)
     again.evaluator.close()
     assert result.status == "error"
     assert "no reference dataset" in result.reason
