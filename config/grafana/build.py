@@ -87,7 +87,16 @@ def overview() -> dashboard.Dashboard:
 
 def one_model() -> dashboard.Dashboard:
     """Everything about one model."""
-    found = [drift.share(), drift.reports(), drift.heat(), *drift.scores(), drift.often(), drift.window_rows(), model.versions()]
+    found = [
+        drift.share(),
+        drift.reports(),
+        drift.heat(),
+        *drift.scores(),
+        drift.earlier(),
+        drift.often(),
+        drift.window_rows(),
+        model.versions(),
+    ]
     parts: Parts = (
         ("Now", model.summary()),
         ("Drift", found),

@@ -77,6 +77,20 @@ def reports() -> Panel:
     return rows(about, ("Open the report", REPORT), columns, Query(found), Query(start_s), Query(f"1000 * {start_s}"))
 
 
+def earlier() -> Panel:
+    """Shares against earlier windows."""
+    text = (
+        "Share of drifted features in the last window against an earlier one of the same run, where the model's spec names baselines: "
+        "previous is the window directly before, lag:7d one a week before. Dashed: against the reference."
+    )
+    by = "run_kind, baseline"
+    about = About("Share of drifted features against earlier windows", text, "percentunit")
+    found = latest("tidemark_baseline_drift_share", by=by)
+    reference = f"{latest('tidemark_window_drift_share', by='run_kind')} and on (run_kind) {found}"
+    named = "{{baseline}} {{run_kind}}"
+    return lines(about, Query(found, named), Query(reference, "reference {{run_kind}}"), limit="B", maximum=1)
+
+
 def timeline() -> Panel:
     """Which column drifted when."""
     text = "Each column in the last judged window, red while it has drifted. A window shorter than a scrape may be missed here."

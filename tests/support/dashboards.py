@@ -101,6 +101,8 @@ def feed(metrics: Metrics, now_s: float) -> None:
     """Feed the metrics that dashboards show: a window with too few rows, a drifted one, records, losses, durations."""
     metrics.observe_result(window_result(status="insufficient_data"), now_s - 0.5, 0.01)
     metrics.observe_result(whole_result(), now_s, 0.02)
+    earlier = [window_result(judged_column("dep_delay", level), kind=kind) for kind, level in (("previous", 0.02), ("lag:7d", 0.3))]
+    metrics.observe_compared(whole_result(), earlier)
     metrics.records("m", "live", 500)
     metrics.late("m", "live", 2)
     metrics.duplicates("m", "live", 3)
