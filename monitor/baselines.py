@@ -14,7 +14,7 @@ from config.durations import utc_text
 from config.spec import Drift, ModelSpec
 from monitor.columns import ReadColumn
 from monitor.evaluate import dataset_verdict, judge_one, status_of
-from monitor.outcome import not_compared
+from monitor.outcome import compared_result
 from monitor.reference import fit_rows
 from monitor.statistics.methods import METHODS
 from monitor.values import judged_kind
@@ -33,22 +33,22 @@ def compare(window: WindowData, spec: ModelSpec, read: Mapping[str, ReadColumn],
     spec = drift_only(spec)
     if window.rows < spec.min_rows:
         reason = f"{window.rows} rows, the spec wants at least {spec.min_rows}"
-        return not_compared(window, spec, baseline, "insufficient_data", reason)
+        return compared_result(window, spec, baseline, "insufficient_data", reason)
     try:
         frame = pl.read_parquet(baseline.path, glob=False)
     except FileNotFoundError:
         reason = f"no rows are kept of {named(baseline)}: it had fewer than {spec.min_rows}, or came before the spec asked for baselines"
-        return not_compared(window, spec, baseline, "insufficient_data", reason)
+        return compared_result(window, spec, baseline, "insufficient_data", reason)
     except (OSError, pl.exceptions.PolarsError) as error:
         log.error("%s cannot be read: %s", baseline.path, error)
-        return not_compared(window, spec, baseline, "error", f"the rows kept of {named(baseline)} cannot be read; the log says why")
+        return compared_result(window, spec, baseline, "error", f"the rows kept of {named(baseline)} cannot be read; the log says why")
     try:
         return _judged(window, spec, read, baseline, frame)
     except Exception as error:
         log.exception(
             "the window of %s from %d to %d could not be judged against %s", window.model, window.start_ms, window.end_ms, baseline
         )
-        return not_compared(window, spec, baseline, "error", f"{type(error).__name__}: {error}")
+        return compared_result(window, spec, baseline, "error", f"{type(error).__name__}: {error}")
 
 
 def _judged(window: WindowData, spec: ModelSpec, read: Mapping[str, ReadColumn], baseline: Baseline, frame: pl.DataFrame) -> WindowResult:
@@ -61,7 +61,7 @@ def _judged(window: WindowData, spec: ModelSpec, read: Mapping[str, ReadColumn],
     )
     status, reason = status_of(window, spec, columns)
     verdict = dataset_verdict(spec, profile, columns)
-    return not_compared(window, spec, baseline, status, reason, reference_fingerprint=profile.fingerprint, **verdict)
+    return compared_result(window, spec, baseline, status, reason, **verdict)
 
 
 def drift_only(spec: ModelSpec) -> ModelSpec:

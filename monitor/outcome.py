@@ -48,7 +48,7 @@ def failed(window: WindowData, spec: ModelSpec, reason: str) -> WindowResult:
     return window_result(window, spec, "error", reason)
 
 
-def not_compared(window: WindowData, spec: ModelSpec, baseline: Baseline, status: Status, reason: str, **found: Any) -> WindowResult:
-    """The result of a window against an earlier one, without verdicts but for those in ``found``."""
+def compared_result(window: WindowData, spec: ModelSpec, baseline: Baseline, status: Status, reason: str, **found: Any) -> WindowResult:
+    """The result of a window against an earlier one; ``found`` as for ``window_result``."""
     about = {"kind": baseline.kind, "baseline_start_ms": baseline.start_ms, "baseline_end_ms": baseline.end_ms}
     return window_result(window, spec, status, reason, **about, **found)

@@ -144,21 +144,21 @@ def load_reference(spec: ModelSpec, path: Path, progress: Progress | None = None
 def fit_rows(spec: ModelSpec, path: Path, frame: pl.DataFrame) -> tuple[ReferenceProfile, Mapping[str, str]]:
     """A window's rows, under the spec's names, fitted as a reference; with each judged column that cannot be one, and why.
 
+    It has no fingerprint, which would take as long as all of its statistics: a closed window is named by its run and time.
+
     Raises:
         SpecError: the spec names an unknown drift method, or one that is not for its column.
     """
-    columns, unusable, conformed = {}, {}, []
+    columns, unusable = {}, {}
     for name, _, column in spec.judged():
         try:
             if name not in frame.columns:
                 raise ReferenceDataError(f"{path} lacks column {name!r}: no event of that window carried it")
-            conformed.append(_conform(path, frame[name], column))
             kind = judged_kind(column)
-            columns[name] = _fit(path, spec, conformed[-1], kind, _method(spec, name, kind))
+            columns[name] = _fit(path, spec, _conform(path, frame[name], column), kind, _method(spec, name, kind))
         except ReferenceDataError as error:
             unusable[name] = error.message
-    types = MappingProxyType(dict(spec.columns))
-    return ReferenceProfile(path, _fingerprint(pl.DataFrame(conformed)), frame.height, MappingProxyType(columns), types), unusable
+    return ReferenceProfile(path, "", frame.height, MappingProxyType(columns), MappingProxyType(dict(spec.columns))), unusable
 
 
 def _segments(

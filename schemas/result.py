@@ -175,7 +175,7 @@ class WindowResult:
     """The verdict on one window ``[start_ms, end_ms)`` of event time (ms since the epoch, UTC), final once published.
 
     ``kind`` says what the window was judged against: ``reference``, or an earlier window of the same run (``previous``, ``lag:7d``), which
-    then is ``[baseline_start_ms, baseline_end_ms)``; ``reference_fingerprint`` is that of its rows.
+    then is ``[baseline_start_ms, baseline_end_ms)``; such a result has no ``reference_fingerprint``.
 
     ``rows`` are the window's rows without duplicates where ``exact``, else all that arrived; ``sampled_rows`` of them were judged.
     ``drift_share`` is drifted features over judged features. ``run_offset`` is where a replay's ``run_start`` lies on its partition: a run

@@ -12,7 +12,7 @@ from config.errors import TidemarkError
 from config.spec import ModelSpec
 from monitor.children import Child, ChildEnded, packed
 from monitor.evaluation.tasks import Judge, Load, Loaded
-from monitor.outcome import failed, not_compared
+from monitor.outcome import compared_result, failed
 from monitor.window import Baseline, WindowData
 from schemas.result import WindowResult
 
@@ -105,7 +105,7 @@ class Evaluator:
         if isinstance(answer, str):
             log.error("the window of %s from %d to %d could not be judged: %s", window.model, window.start_ms, window.end_ms, answer)
             answer = (failed(window, spec, answer),)
-        return *answer, *(not_compared(window, spec, b, "error", given_up) for b in baselines[len(answer) - 1 :])
+        return *answer, *(compared_result(window, spec, b, "error", given_up) for b in baselines[len(answer) - 1 :])
 
     def _judged(self, slow: bool, task: Judge) -> tuple[WindowResult, ...] | str:
         answer = self._twice(slow, task, self.timeout_s)

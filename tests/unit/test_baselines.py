@@ -173,7 +173,6 @@ def test_a_window_is_judged_against_an_earlier_one(tmp_path: Path) -> None:
     moved = against(window(rows(1, shift=1.0), spec), spec, kept(tmp_path, "lag:1d", rows(2)))
     assert (moved.drifted, moved.drifted_names(), moved.key.rpartition("|")[2]) == (True, ["x"], "lag%3A1d")
     assert decode_result(encode_result(moved)) == moved
-    assert moved.reference_fingerprint == same.reference_fingerprint != ""
 
 
 def test_a_missing_baseline_is_named(tmp_path: Path) -> None:

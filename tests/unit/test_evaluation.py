@@ -21,7 +21,7 @@ from monitor.children import Child
 from monitor.evaluate import evaluate
 from monitor.evaluation import Evaluator
 from monitor.reference import load_reference
-from monitor.window import WindowData
+from monitor.window import Baseline, WindowData
 
 SPEC = {
     "model": "m",
@@ -133,6 +133,21 @@ def test_a_slow_method_costs_its_column_only(evaluator: Evaluator, path: Path) -
     assert (by_name["x"].status, by_name["colour"].status, by_name["y"].status) == ("error", "ok", "ok")
     assert by_name["x"].reason == "empirical_mmd: it took longer than 1 s (TIDEMARK_EVALUATION_TIMEOUT)"
     assert pid(evaluator) == fast_process
+
+
+def test_a_hanging_baseline_costs_that_baseline_only(evaluator: Evaluator, path: Path, tmp_path: Path) -> None:
+    """Where reading an earlier window's rows never ends, the window is judged without: its verdict against the reference stands, and the
+    comparisons say why there are none."""
+    spec = ModelSpec.model_validate({**SPEC, "baselines": ["previous"]})
+    loaded = evaluator.load(spec, path)
+    os.mkfifo(tmp_path / "rows.parquet")  # nobody ever writes to it
+    evaluator.judge(window(spec, loaded.fingerprint), spec, path, slow=False)
+    evaluator.timeout_s = 3.0
+    data = window(spec, loaded.fingerprint)
+    result, compared = evaluator.judge(data, spec, path, False, (Baseline("previous", tmp_path / "rows.parquet", -10_000, 0),))
+    assert result == evaluate(data, spec, load_reference(spec, path))
+    assert (compared.kind, compared.status, compared.columns) == ("previous", "error", ())
+    assert compared.reason == "it took longer than 3 s (TIDEMARK_EVALUATION_TIMEOUT)"
 
 
 def test_a_child_ends_with_its_parent(tmp_path: Path) -> None:
