@@ -6,6 +6,8 @@ Flask takes it as ``app.wsgi_app = WSGIMiddleware(app.wsgi_app, observer)``, Dja
 from __future__ import annotations
 
 import json
+import signal
+import sys
 from collections.abc import Iterable
 from typing import Any
 from wsgiref.simple_server import make_server
@@ -38,7 +40,8 @@ app = WSGIMiddleware(service, observer)
 @click.command()
 @click.option("--port", default=8000, show_default=True)
 def main(port: int) -> None:
-    """Serve on loopback until Ctrl-C."""
+    """Serve on loopback until Ctrl-C or SIGTERM."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     with make_server("127.0.0.1", port, app) as server:
         try:
             server.serve_forever()
