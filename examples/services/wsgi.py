@@ -6,6 +6,8 @@ Flask takes it as ``app.wsgi_app = WSGIMiddleware(app.wsgi_app, observer)``, Dja
 from __future__ import annotations
 
 import json
+import signal
+import threading
 from collections.abc import Iterable
 from typing import Any
 from wsgiref.simple_server import make_server
@@ -38,8 +40,11 @@ app = WSGIMiddleware(service, observer)
 @click.command()
 @click.option("--port", default=8000, show_default=True)
 def main(port: int) -> None:
-    """Serve on loopback until Ctrl-C."""
+    """Serve on loopback until Ctrl-C or SIGTERM."""
     with make_server("127.0.0.1", port, app) as server:
+        # An exception in a signal handler would not do: wsgiref takes one that comes while it answers for the request's.
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, lambda *_: threading.Thread(target=server.shutdown).start())
         try:
             server.serve_forever()
         finally:

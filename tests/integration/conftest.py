@@ -27,7 +27,7 @@ def flights_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return home
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")  # what a panel shows of the last minute is gone for a file that comes later
 def scraped(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scraped]:
     """Prometheus with metrics that have grown between two scrapes, and three windows, each scraped."""
     registry = CollectorRegistry()

@@ -69,8 +69,7 @@ def test_a_drifted_window_reaches_a_person_and_recovery_too(path: AlertPath, wor
 def test_windows_between_two_scrapes_are_one_message(path: AlertPath, worker: Worker) -> None:
     """Twenty drifted windows at once, a quiet one before the next scrape: the counter has all, one message comes, naming the last."""
     before = path.query("tidemark_drifted_windows_total")[0]
-    last = [worker.close_window(2.0) for _ in range(20)][-1]
-    worker.close_window(0.0)
+    *_, last, _ = worker.close_windows([2.0] * 20 + [0.0])
     until(lambda: path.query("tidemark_drifted_windows_total") == [before + 20], "Prometheus has the counter", 15)
     text = until(lambda: path.messages("[FIRING] [REPLAY] Data drift")[1:], "the message arrives", 15 + DELIVERY_S)
     assert len(text) == 1

@@ -46,7 +46,7 @@ def ended_with_error(world: World, process: subprocess.Popen[bytes], what: str) 
     assert process.returncode > 0, world.logs()
 
 
-@pytest.mark.timeout(120)
+@pytest.mark.timeout(300)
 def test_sigterm_under_load(world: World) -> None:
     """SIGTERM while records stream in and the worker is behind: exit 0 within 15 s, and its successor makes the answer whole."""
     load = Load(world, events_per_s=4000).start()

@@ -15,6 +15,7 @@ import numpy as np
 import polars as pl
 import pytest
 
+from config.errors import DEAD_LETTER_REASONS
 from producers.emitter import Emitter
 from schemas.framing import WriterSchema
 from schemas.result import WindowResult
@@ -187,7 +188,7 @@ def test_poison_among_good_records(world: World) -> None:
     found = Counter((dict(m.headers() or [])["tidemark.reason"].decode(), m.value() or b"") for m in dead.poll())
     assert found == injected
     metrics = world.metrics()
-    by_reason = Counter({reason: sum(n for (r, _), n in injected.items() if r == reason) for reason, _ in injected})
+    by_reason = {reason: sum(n for (r, _), n in injected.items() if r == reason) for reason in DEAD_LETTER_REASONS}
     assert {k: v for k, v in metrics.items() if k.startswith("tidemark_dead_letters_total{")} == {
         f'tidemark_dead_letters_total{{reason="{reason}"}}': n for reason, n in by_reason.items()
     }

@@ -77,7 +77,7 @@ def served(environment: dict[str, str], home: Path, *command: str) -> Iterator[C
         wait_for(ready, f"{command} answers", 90)
         yield post
     finally:
-        process.send_signal(signal.SIGINT if "wsgi" in command[0] else signal.SIGTERM)
+        process.terminate()
         try:
             process.wait(30)
         finally:

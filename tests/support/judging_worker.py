@@ -52,16 +52,26 @@ class Worker:
 
     def close_window(self, shift: float, report: bool = True, models: tuple[str, ...] = ("m",)) -> WindowResult:
         """Close and judge the next hour; the other ``models`` have the same rows."""
+        (result,) = self.close_windows([shift], report, models)
+        return result
+
+    def close_windows(self, shifts: list[float], report: bool = True, models: tuple[str, ...] = ("m",)) -> list[WindowResult]:
+        """The same with an hour for each shift: all are judged first, so that their metrics change together."""
+        judged = [self._judge(shift) for shift in shifts]
+        for _, result in judged:
+            for model in models:
+                self.metrics.observe_result(replace(result, model=model), time.time(), 0.01)
+        for window, result in judged:
+            if result.drifted and report:
+                self.reports.submit(window, self.spec, self.reference, result)
+        return [result for _, result in judged]
+
+    def _judge(self, shift: float) -> tuple[WindowData, WindowResult]:
         self._hour += 1
         start_ms = self._hour * 3_600_000
         frame = self._rows(self._hour, shift)
         window = WindowData("m", "r1", "replay", start_ms, start_ms + 3_600_000, "d", 0, ("1",), frame, frame.height, 0, True, {})
-        result = evaluate(window, self.spec, self._profile)
-        for model in models:
-            self.metrics.observe_result(replace(result, model=model), time.time(), 0.01)
-        if result.drifted and report:
-            self.reports.submit(window, self.spec, self.reference, result)
-        return result
+        return window, evaluate(window, self.spec, self._profile)
 
     def close(self) -> None:
         """Stop as a worker does."""
