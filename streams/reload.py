@@ -43,7 +43,7 @@ def reload() -> None:
     settings = load_settings()
     specs = read_specs(settings)  # what workers would refuse is told here
     ask_reload(settings)
-    click.echo(f"asked for; workers' logs tell the outcome ({', '.join(specs)})")
+    click.echo(f"asked for: {', '.join(specs)}; `tidemark check` tells whether the worker has them, its log why not")
 
 
 commands = [reload]

@@ -165,9 +165,10 @@ class Worker:
         return closed
 
     def _count(self, partition: Partition, raw: RawBatch, dead: int) -> None:
-        assert partition.state is not None
+        state = partition.state
+        assert state is not None
         now = time.time()
-        for stream in partition.state.streams.values():
+        for stream in [*state.ended, *state.streams.values()]:  # of a run that ends the last batch counts, too
             kind = stream.id.run_kind
             if stream.received:
                 self.metrics.records(stream.id.model, kind, stream.received)
@@ -175,6 +176,7 @@ class Worker:
                 stream.received = 0
             if stream.time_ms is not None:
                 self.metrics.set_stream_time(stream.id.model, kind, stream.time_ms / 1000)
+        state.ended.clear()
         self.dead_letter_limit.add(len(raw), dead)
 
     # --- cuts --------------------------------------------------------------------------------------------------------------------

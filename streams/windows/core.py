@@ -112,7 +112,7 @@ class WindowCore:
 
     def close_run(self, state: PartitionState, stream: Stream) -> list[WindowId]:
         """End a replay: all its windows close, in order of time."""
-        del state.streams[stream.id]
+        state.ended.append(state.streams.pop(stream.id))
         state.changed = True
         return self._close(state, stream, sorted(stream.windows))
 

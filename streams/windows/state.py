@@ -85,7 +85,8 @@ class Stream:
 class PartitionState:
     """The state at ``position``, the next offset to read. ``timeline`` says from which event time a live spec holds.
 
-    ``pending`` are closed windows whose result is not published; ``outcasts`` wait for the next cut.
+    ``pending`` are closed windows whose result is not published; ``late`` and ``dead`` wait for the next cut. ``ended``
+    are runs that ended since somebody last looked; no cut keeps them.
     """
 
     partition: int
@@ -95,6 +96,7 @@ class PartitionState:
     pending: dict[WindowId, WindowState] = field(default_factory=dict)
     late: list[Outcast] = field(default_factory=list)
     dead: list[Outcast] = field(default_factory=list)
+    ended: list[Stream] = field(default_factory=list)
     changed: bool = False
 
     def open_runs(self, model: str) -> list[StreamId]:

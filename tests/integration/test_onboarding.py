@@ -91,6 +91,8 @@ def test_from_file_to_verdicts(installation: Installation, data: PublicData) -> 
 
     installation.world.wait_for(all_judged, 60, f"{len(expected)} windows of {data.name}")
     assert {start: r.rows for start, r in found.items()} == expected
+    shown = installation.world.metrics()
+    assert shown[f'tidemark_records_total{{model="{data.name}",run_kind="replay"}}'] == sum(expected.values())
     spec = read_spec(installation.settings.specs_dir / f"{data.name}.yaml")
     judged = [r for _, r in sorted(found.items()) if r.status == "ok"]
     assert {r.status for r in found.values()} <= {"ok", "insufficient_data"}
