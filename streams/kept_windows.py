@@ -48,7 +48,7 @@ class KeptWindows:
             if catalogue[window.digest].spec.baselines:
                 self._keep(window, settled, catalogue[window.digest])
         for stream in {window.stream for window, _ in windows}:
-            self._prune(stream, [w for w in unpublished if w.stream == stream], catalogue)
+            self._prune(stream, unpublished, catalogue)
 
     def _keep(self, window: WindowId, settled: Settled, binding: Binding) -> None:
         """Write a closed window's rows, under the spec's names; a window with fewer than ``min_rows`` is no baseline.
@@ -56,12 +56,12 @@ class KeptWindows:
         A disk that is full costs later windows this baseline, which their results say, and no more.
         """
         path = self._path(window.stream, window.start_ms, binding)
-        if settled.rows < binding.spec.min_rows:
-            path.unlink(missing_ok=True)
-            return
-        names = {c: n for c, n in binding.names(settled.frame.columns).items() if n in binding.spec.columns}
-        kept = self._of(window.stream)
         try:
+            if settled.rows < binding.spec.min_rows:
+                path.unlink(missing_ok=True)  # of a closing by silence that a kill has undone
+                return
+            kept = self._of(window.stream)
+            names = {c: n for c, n in binding.names(settled.frame.columns).items() if n in binding.spec.columns}
             with part_beside(path) as part:
                 settled.frame.select(pl.col(c).alias(n) for c, n in names.items()).write_parquet(part, compression="lz4", statistics=False)
         except (OSError, pl.exceptions.PolarsError) as error:
@@ -69,12 +69,12 @@ class KeptWindows:
             return
         heapq.heappush(kept, (window.start_ms, path.name))
 
-    def _prune(self, stream: StreamId, unpublished: Sequence[WindowId], catalogue: Catalogue) -> None:
+    def _prune(self, stream: StreamId, unpublished: Collection[WindowId], catalogue: Catalogue) -> None:
         """Remove a stream's files of windows that begin earlier than any that can be asked for."""
         if not (kept := self._of(stream)):
             return
         first: dict[str, WindowId] = {}
-        for window in unpublished:
+        for window in (w for w in unpublished if w.stream == stream):
             first[window.digest] = min(window, first.get(window.digest, window))
         needed_ms = min(self._earliest(window, catalogue[digest]) for digest, window in first.items())
         while kept and kept[0][0] < needed_ms:
