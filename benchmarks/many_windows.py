@@ -143,20 +143,28 @@ def profile_of(spec: ModelSpec, reference: pl.DataFrame) -> ReferenceProfile:
 
 
 def judged(
-    spec: ModelSpec, profile: ReferenceProfile, calibrations: Sequence[Calibration], frame: pl.DataFrame, floor: bool = False
+    spec: ModelSpec,
+    profile: ReferenceProfile,
+    calibrations: Sequence[Calibration],
+    frame: pl.DataFrame,
+    floors: Sequence[bool] | None = None,
 ) -> tuple[list[bool], Mapping[str, Score]]:
-    """The worker's way on one window: whether any column alarms by each calibration; and each column's score by Evidently's thresholds."""
+    """The worker's way on one window: whether any column alarms by each calibration, ``floors`` telling which have one (none without it);
+    each column's score by Evidently's thresholds. A column without a usable value has no score, and alarms by its nulls alone.
+    """
     read = read_columns(frame, spec.columns)
     alarms, stock = [False] * len(calibrations), {}
+    floored = floors or [False] * len(calibrations)
     for name, role, _ in spec.judged():
-        fitted, score = profile.columns[name].fitted, judge_column(read[name], profile.columns[name]).score
-        stock[name] = score
+        fitted = profile.columns[name].fitted
+        assert isinstance(fitted, NumericProfile | CategoryProfile)
+        if read[name].nulls < frame.height:
+            stock[name] = judge_column(read[name], profile.columns[name]).score
         for at, calibration in enumerate(calibrations):
             if name in calibration.columns and not alarms[at]:
-                thresholds = Thresholds(calibration, calibration.columns[name], frame.height, floor=floor)
-                assert isinstance(fitted, NumericProfile | CategoryProfile)
-                values = read[name].sample if isinstance(fitted, NumericProfile) else read[name].counts
-                alarms[at] = thresholds.verdict(score, fitted, values).drifted or (
-                    role != "target" and thresholds.nulls_alarm(read[name].nulls)
-                )
+                thresholds = Thresholds(calibration, calibration.columns[name], frame.height, floor=floored[at])
+                alarms[at] = role != "target" and thresholds.nulls_alarm(read[name].nulls)
+                if name in stock and not alarms[at]:
+                    values = read[name].sample if isinstance(fitted, NumericProfile) else read[name].counts
+                    alarms[at] = thresholds.verdict(stock[name], fitted, values).drifted
     return alarms, stock

@@ -64,11 +64,11 @@ def _nannyml(name: str) -> pl.DataFrame:
     return pl.read_parquet(path) if path.suffix == ".pq" else pl.read_csv(path, infer_schema_length=None)
 
 
-def employment() -> Population:
-    """Sixteen features of people; the target is whether they are employed."""
+def employment(some: tuple[str, ...] = ()) -> Population:
+    """Sixteen features of people, or some of them; the target is whether they are employed."""
     raw = _nannyml("employment_MA_reference.pq")
     outputs = ("id", "year", "employed", "prediction", "predicted_probability")
-    features = {c: NUMBER if c == "AGEP" else CATEGORY for c in raw.columns if c not in outputs}
+    features = {c: NUMBER if c == "AGEP" else CATEGORY for c in some or raw.columns if c not in outputs}
     prediction = {"column": "predicted_probability", **NUMBER}
     spec = spec_of("employment", features, prediction, {"column": "employed", **CATEGORY})
     texts = [c for c, kind in {**features, "employed": CATEGORY}.items() if kind is CATEGORY]
@@ -94,7 +94,15 @@ def cars() -> Population:
     return Population(spec, raw.select("timestamp", *spec.columns))
 
 
-POPULATIONS: dict[str, Callable[[], Population]] = {"flights": flights, "employment": employment, "credit": credit, "cars": cars}
+def people() -> Population:
+    """As ``employment``, with seven of its features: as many as the others have."""
+    found = employment(("AGEP", "SCHL", "MAR", "RELP", "ESP", "CIT", "RAC1P"))
+    return Population(found.spec.model_copy(update={"model": "people"}), found.rows)
+
+
+POPULATIONS: dict[str, Callable[[], Population]] = {
+    "flights": flights, "employment": employment, "people": people, "credit": credit, "cars": cars
+}  # fmt: skip
 
 
 def population(name: str) -> Population:
