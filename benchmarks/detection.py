@@ -101,14 +101,16 @@ def _tell(text: str) -> None:
 @click.option("--runs", default=2, show_default=True, help=f"Runs of {RUN} drifted windows for each reference and drift.")
 @click.option("--out", type=click.Path(path_type=Path), default=OUT, help="Default: benchmarks/results.")
 def main(names: Sequence[str], references: int, rows: int, sizes: tuple[int, ...], nulls: int, runs: int, out: Path) -> None:
-    """Measure; the results are written after each data set."""
+    """Measure; the results are written after each data set, and those of other data sets that are in the file already stay."""
     plan = Plan(references, rows, sizes, nulls, runs)
     results: dict[str, Any] = {
         "machine": machine("evidently", "numpy", "polars", "scipy"),
         "reference_rows": rows,
         "references": references,
     }
-    results |= {"peers": {}, "nulls": [], "drifts": []}
+    before = json.loads(out.read_text()) if out.exists() else {"peers": {}, "nulls": [], "drifts": []}
+    chosen = {*names, *(("sea", "hyperplane") if "streams" in names else ())}
+    results |= {"peers": before["peers"]} | {part: [x for x in before[part] if x["data"] not in chosen] for part in ("nulls", "drifts")}
     with tempfile.TemporaryDirectory() as folder:
         for name in names:
             for source in streams(Path(folder), plan) if name == "streams" else [injected(name)]:

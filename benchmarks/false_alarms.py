@@ -4,7 +4,8 @@
 ``python -m benchmarks.false_alarms --population FILE.parquet --spec SPEC.yaml`` measures yours.
 
 References of more than 1,000 rows are judged many windows at once (``many_windows``); of each reference and size some windows are judged
-the worker's way, too, and one by stock Evidently, and the run fails where they differ.
+the worker's way, too, and one of each reference by stock Evidently; the run fails where they differ. Results of other data sets that are in
+the file already stay.
 """
 
 from __future__ import annotations
@@ -91,7 +92,7 @@ def measure(
         references: how many; the rate is an average over them.
         windows: for each reference, of all sizes alike or of each size.
         draws: null windows of a calibration at each size.
-        stock_checks: hold one window of each reference and size against stock Evidently.
+        stock_checks: hold one window of each reference, of one size after the other, against stock Evidently.
 
     Raises:
         TidemarkError: windows at once and one by one, or we and stock Evidently, do not agree.
@@ -107,7 +108,7 @@ def measure(
         profile = profile_of(spec, reference)
         calibrations = fits(spec, reference, rates, seed=number, draws=draws)
         many = coded.reference(order[:reference_rows], profile) if coded else None
-        judge = _Windows(spec, population, reference, profile, calibrations, many, stock_checks)
+        judge = _Windows(spec, population, reference, profile, calibrations, many)
         for at, (n, wanted) in enumerate(zip(sizes, counts, strict=True)):
             for chosen in _drawn(rest, n, wanted, random):
                 alarms, share = judge.verdicts(chosen)
@@ -115,6 +116,8 @@ def measure(
                 found.stock[number, at] += np.count_nonzero(share)
                 found.stock_dataset[number, at] += np.count_nonzero(share >= 0.5)
                 found.checked[number, at] += judge.check(chosen[:CHECKED], alarms[:, :CHECKED], share[:CHECKED])
+            if stock_checks and at == number % len(sizes):
+                judge.check_stock(chosen[0])
     return [_rate(found, at, row, rate, n, reference_rows, counts[at]) for row, rate in enumerate(rates) for at, n in enumerate(sizes)]
 
 
@@ -145,7 +148,6 @@ class _Windows:
     profile: ReferenceProfile
     calibrations: list[Calibration]
     many: Reference | None
-    stock_checks: bool
 
     def verdicts(self, chosen: npt.NDArray[np.int32]) -> tuple[npt.NDArray[np.bool_], npt.NDArray[np.float64]]:
         """Whether any column alarms, shape (calibrations, windows); and the share of columns beyond Evidently's thresholds."""
@@ -161,11 +163,6 @@ class _Windows:
 
     def check(self, chosen: npt.NDArray[np.int32], alarms: npt.NDArray[np.bool_], share: npt.NDArray[np.float64]) -> int:
         """How many windows were judged a second time, with the same outcome."""
-        if self.stock_checks:
-            from benchmarks.stock import check_stock  # noqa: PLC0415  # evidently takes seconds to import
-
-            window = self.population[chosen[0]]
-            check_stock(self.spec, self.reference, window, judged(self.spec, self.profile, [], window)[1])
         if not self.many:
             return 0
         again, again_share = self._one_by_one(chosen)
@@ -175,6 +172,13 @@ class _Windows:
                 "nothing can be published: mend benchmarks/many_windows.py",
             )
         return len(chosen)
+
+    def check_stock(self, chosen: npt.NDArray[np.int32]) -> None:
+        """Hold Evidently's scores and verdicts on a window against those of stock Evidently."""
+        from benchmarks.stock import check_stock  # noqa: PLC0415  # evidently takes seconds to import
+
+        window = self.population[chosen]
+        check_stock(self.spec, self.reference, window, judged(self.spec, self.profile, [], window)[1])
 
 
 def windows_for(n: int, reference_rows: int, references: int, scale: float) -> int:
@@ -216,8 +220,9 @@ def main(
     """Measure, print a table a data set, write the results after each of them."""
     if (given is None) != (spec is None):
         raise click.UsageError("--population and --spec go together")
-    results = []
-    for name in [given.stem] if given else names:
+    chosen = [given.stem] if given else names
+    results = [r for r in json.loads(out.read_text())["results"] if r["data"] not in chosen] if out.exists() else []
+    for name in chosen:
         start = time.monotonic()
         data = (read_spec(spec), pl.read_parquet(given)) if given and spec else _public(name)
         windows = [windows_for(n, rows, references, scale) for n in sizes]

@@ -100,18 +100,18 @@ def cut(rows: pl.DataFrame, stretch: Stretch) -> Iterator[pl.DataFrame]:
     return (p for p in parts if p.height >= usual / 2)
 
 
-def measure(found: Population, stretch: Stretch) -> list[Flagged]:
-    """The share of quiet windows that each way flags."""
+def measure(found: Population, stretch: Stretch, draws: int = 2000) -> list[Flagged]:
+    """The share of quiet windows that each way flags; ``draws`` are null windows of a calibration at each size."""
     rows = stretch.rows(found)
     reference = rows.filter(pl.col(stretch.time) < stretch.split)
     spec = spec_over_time(found.spec, stretch)
     plain = spec.model_copy(update={"drift": spec.drift.model_copy(update={"reference_time": None})})
     profile = profile_of(plain, reference.select(*plain.columns))
-    timed, untimed = fits(spec, reference, RATES), fits(plain, reference, RATES)
+    timed, untimed = fits(spec, reference, RATES, draws=draws), fits(plain, reference, RATES, draws=draws)
     calibrations = [c for c in (*timed, *untimed) for _ in range(2)]
     floors = [False, True] * (len(calibrations) // 2)
     names = [
-        f"{c.rate:.0%}, {'blocks' if c in timed else 'no time'}{', floor' if f else ''}" for c, f in zip(calibrations, floors, strict=True)
+        f"{c.rate:.0%}, {'blocks' if c.blocks else 'no time'}{', floor' if f else ''}" for c, f in zip(calibrations, floors, strict=True)
     ]
     windows = list(cut(rows, stretch))
     verdicts = [judged(plain, profile, calibrations, window.select(*plain.columns), floors) for window in windows]

@@ -11,6 +11,7 @@ import pytest
 
 from benchmarks.detection_figures import Outcome, better, cell, delays, null_threshold, outcomes, rates
 from benchmarks.detection_judges import TIDEMARK, by_engine, by_psi
+from benchmarks.detection_report import DEFAULTS, SHORT, page
 from benchmarks.detection_sources import RUN, Cell, Plan, Source, write_windows
 from benchmarks.drifts import Drift, correlation, mean_shift, mix, nulls, scale, unit
 from benchmarks.populations import CATEGORY, NUMBER, spec_of
@@ -108,6 +109,20 @@ def test_figures_are_of_their_own_windows() -> None:
     assert better(second, 40) == []
     assert better({TIDEMARK: {"power_equal": 0.5}, "a": {"power_equal": 0.6}, "b": {"power_equal": 0.9}}, 40) == ["b"]
     assert Outcome(np.ones((1, 1), bool), None, None).equal is None
+
+
+def test_the_page_names_where_another_method_is_better() -> None:
+    """A cell in which another method's power is clearly higher is in the list with both figures; the sentence counts the cells."""
+    methods = {key: {"power": 0.4, "power_equal": 0.4, "delay_rows_equal": 100} for key in [*SHORT, *DEFAULTS, "PSI > 0.25"]}
+    figures = methods | {"PSI > 0.1": {"power": 0.9, "power_equal": 0.9, "delay_rows_equal": 50}}
+    drift = {"data": "d", "rows": 10, "kind": "nulls", "grade": "5%", "column": "x", "windows": 100}
+    lines = [drift | {"better": better(f, 100), "methods": f} for f in (figures, methods)]
+    quiet = {"data": "d", "rows": 10, "windows": 200, "methods": {key: {"false_alarms": 0.051} for key in methods}}
+    results = {"machine": {"evidently": "1"}, "peers": {}, "reference_rows": 5, "references": 1, "nulls": [quiet], "drifts": lines}
+    found = page(results)
+    assert "clearly higher than that of the best other method in 0, clearly lower in 1, and within two standard errors in 1" in found
+    assert "| d | 10 | nulls 5% (`x`) | 40 | PSI, deciles: 90 |  |" in found
+    assert found.count("5.1") == len(DEFAULTS)
 
 
 def test_psi_keeps_its_rate_where_it_is_sized_and_sees_new_categories() -> None:

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import json
+from itertools import product
+
 import numpy as np
 import polars as pl
 import pytest
 
-from benchmarks.false_alarms import measure, windows_for
+from benchmarks.false_alarms import DATA_SETS, OUT, measure, windows_for
+from benchmarks.false_alarms_report import PAGE, inserted
 from benchmarks.many_windows import Coded, judged, profile_of
 from benchmarks.populations import CATEGORY, NUMBER, spec_of
 from config.errors import TidemarkError
@@ -86,3 +90,19 @@ def test_windows_are_shared_by_the_references() -> None:
     """40,000 windows a cell, 10,000 beyond a tenth of the reference."""
     assert windows_for(1000, 10_000, 25, 1.0) * 25 == 40_000
     assert windows_for(1001, 10_000, 25, 1.0) * 25 == 10_000
+
+
+def test_the_docs_have_the_measured_rates() -> None:
+    """The table of docs/thresholds.md is that of the results; each cell of up to a tenth of the reference, from 40,000 windows and 25
+    references or more on three data sets, is within a fifth of its rate.
+    """
+    results = json.loads(OUT.read_text())["results"]
+    text = PAGE.read_text(encoding="utf-8")
+    assert inserted(text, results) == text
+    kept = [cell for cell in results if 10 * cell["window_rows"] <= cell["reference_rows"]]
+    assert {(cell["data"], cell["window_rows"]) for cell in kept} == set(product(DATA_SETS, (50, 100, 500, 1000)))
+    for cell in kept:
+        assert cell["windows"] >= 40_000
+        assert cell["references"] >= 25
+        assert cell["checked"] >= 75
+        assert abs(cell["measured"] / cell["configured"] - 1) <= 0.2
