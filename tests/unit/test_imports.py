@@ -26,7 +26,14 @@ ONLY_IN = {
         "monitor/statistics/",
         "monitor/suites/evidently_metrics.py",
     ),
-    "prometheus_client": ("monitor/", "streams/app.py", "streams/worker.py", "producers/emitter/metrics.py", "compose/onboard/", "examples/"),
+    "prometheus_client": (
+        "monitor/",
+        "streams/app.py",
+        "streams/worker.py",
+        "producers/emitter/metrics.py",
+        "compose/onboard/",
+        "examples/",
+    ),
     "confluent_kafka": ("streams/", "producers/", "schemas/", "compose/native/kafka.py"),
     "bentoml": ("examples/", "producers/"),
 }
