@@ -53,19 +53,21 @@ lint: $(STAMP)  ## ruff, mypy, hadolint, and Compose's own check of its files
 	@for profile in replay registry '*'; do $(COMPOSE) --profile "$$profile" config --quiet; done
 	@TIDEMARK_BOOTSTRAP_SERVERS=broker.example:9092 $(COMPOSE) --file compose/docker/own-broker.yml --profile '*' config --quiet
 
-bench: $(STAMP)  ## every benchmark; `make bench-NAME` runs one of decode, drift, emit, ingest, latency
+bench: $(STAMP)  ## every quick benchmark; `make bench-NAME` runs one of decode, drift, emit, ingest, latency, or detection, false-alarms (an hour)
 	@for name in decode drift emit ingest latency; do $(BIN)/python -m benchmarks.$$name; done
 
 bench-%: $(STAMP)
-	@$(BIN)/python -m benchmarks.$* $(ARGS)
+	@$(BIN)/python -m benchmarks.$(subst -,_,$*) $(ARGS)
 
 lock: $(UV)  ## resolve pyproject.toml anew into requirements.lock
 	@$(UV) pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links \
 		--custom-compile-command "make lock" --all-extras pyproject.toml -o requirements.lock --quiet $(ARGS)
 	@$(UV) pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links \
 		--custom-compile-command "make lock" compose/docker/build.in -o compose/docker/build.lock --quiet $(ARGS)
-	@$(UV) pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links \
-		--custom-compile-command "make lock" benchmarks/quix/requirements.in -o benchmarks/quix/requirements.txt --quiet $(ARGS)
+	@for peer in alibi nannyml quix river; do \
+		$(UV) pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links \
+			--custom-compile-command "make lock" benchmarks/$$peer/requirements.in -o benchmarks/$$peer/requirements.txt --quiet $(ARGS); \
+	done
 
 clean: down  ## stop everything, remove .venv and var
 	@rm -rf .venv var

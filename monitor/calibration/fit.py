@@ -42,17 +42,14 @@ def fit(
         ReferenceDataError: the reference has fewer than 60 rows, or than two windows of ``min_rows``.
         SpecError: the spec names an unknown drift method or no time column, or no column can be calibrated.
     """
-    if frame.height < LEAST_ROWS:
-        raise ReferenceDataError(
-            f"the reference of {spec.model} has {frame.height} rows: calibrated thresholds need {LEAST_ROWS}",
-            "write it with more held-out rows, or set drift.thresholds: evidently",
-        )
-    if spec.min_rows > frame.height // 2:
-        raise ReferenceDataError(
-            f"the reference of {spec.model} has {frame.height} rows: windows of min_rows, {spec.min_rows}, need twice as many",
-            f"write it with {2 * spec.min_rows} rows or more (best are ten windows), or set min_rows to {frame.height // 2} or less",
-        )
-    wanted = spec.drift.rate if rate is None else rate
+    return fits(spec, frame, [spec.drift.rate if rate is None else rate], seed, progress, draws)[0]
+
+
+def fits(
+    spec: ModelSpec, frame: pl.DataFrame, rates: Sequence[float], seed: int = 0, progress: Progress | None = None, draws: int = DRAWS
+) -> list[Calibration]:
+    """As ``fit``, a calibration for each rate, from the same null windows: equal to those that are fitted one by one."""
+    _check_rows(spec, frame.height)
     columns, left_out = judged_columns(spec, frame)
     if not columns:
         reasons = "; ".join(f"{name}: {reason}" for name, reason in left_out.items()) or "the spec judges no column"
@@ -70,16 +67,36 @@ def fit(
             for w, n in zip(nulls, sizes.tolist(), strict=True)
         ]
         laws = {name: [fit_law(window.values[name]) for window in nulls] for name in columns}
-    null_level = wanted * NULL_PART / len(columns)
-    critical = np.array(
-        [
-            critical_level(w.values, {name: laws[name][at] for name in columns}, null_alarms(w.null_p_values, null_level, draws), wanted)
-            for at, w in enumerate(nulls)
-        ]
-    )
-    critical = smooth(critical)
-    fitted = {name: _column(column, sizes, critical, laws[name], blocks) for name, column in columns.items()}
-    return Calibration(wanted, seed, frame.height, draws, sizes, critical, null_level, fitted, left_out, len(blocks))
+    found = []
+    for rate in rates:
+        null_level = rate * NULL_PART / len(columns)
+        critical = _critical(nulls, laws, null_level, rate)
+        fitted = {name: _column(column, sizes, critical, laws[name], blocks) for name, column in columns.items()}
+        found.append(Calibration(rate, seed, frame.height, draws, sizes, critical, null_level, fitted, left_out, len(blocks)))
+    return found
+
+
+def _check_rows(spec: ModelSpec, rows: int) -> None:
+    if rows < LEAST_ROWS:
+        raise ReferenceDataError(
+            f"the reference of {spec.model} has {rows} rows: calibrated thresholds need {LEAST_ROWS}",
+            "write it with more held-out rows, or set drift.thresholds: evidently",
+        )
+    if spec.min_rows > rows // 2:
+        raise ReferenceDataError(
+            f"the reference of {spec.model} has {rows} rows: windows of min_rows, {spec.min_rows}, need twice as many",
+            f"write it with {2 * spec.min_rows} rows or more (best are ten windows), or set min_rows to {rows // 2} or less",
+        )
+
+
+def _critical(nulls: Sequence[_NullWindows], laws: Mapping[str, list[Law]], null_level: float, rate: float) -> Floats:
+    """The level at each size of the grid, shape (grid,)."""
+    found = []
+    for at, window in enumerate(nulls):
+        draws = len(next(iter(window.values.values())))
+        flagged = null_alarms(window.null_p_values, null_level, draws)
+        found.append(critical_level(window.values, {name: laws[name][at] for name in laws}, flagged, rate))
+    return smooth(np.array(found))
 
 
 def time_blocks(spec: ModelSpec, frame: pl.DataFrame) -> list[Ints]:

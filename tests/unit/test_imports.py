@@ -31,7 +31,7 @@ ONLY_IN = {
         "streams/app.py",
         "streams/worker.py",
         "producers/emitter/metrics.py",
-        "compose/onboard/part_rows.py",
+        "compose/onboard/",
         "examples/",
     ),
     "confluent_kafka": ("streams/", "producers/", "schemas/", "compose/native/kafka.py"),

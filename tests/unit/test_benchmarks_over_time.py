@@ -1,0 +1,44 @@
+"""The benchmark of quiet time cuts a stretch as windows are cut, and judges it with and without what time brings."""
+
+from __future__ import annotations
+
+import datetime as dt
+from dataclasses import replace
+
+import numpy as np
+import polars as pl
+
+from benchmarks.over_time import Stretch, cut, measure
+from benchmarks.populations import CATEGORY, NUMBER, Population, spec_of
+
+START = dt.datetime(2024, 3, 1, tzinfo=dt.UTC)
+STRETCH = Stretch("m", "time", None, START + dt.timedelta(days=30), START + dt.timedelta(days=40), "1d")
+
+
+def days(count: int, rows: int) -> Population:
+    """Days that differ from each other: their mean is drawn anew each day."""
+    random = np.random.default_rng(1)
+    x = random.normal(np.repeat(random.normal(0, 1, count), rows))
+    times = [START + dt.timedelta(seconds=86_400 * at / rows) for at in range(count * rows)]
+    columns = {"time": times, "x": x, "c": random.choice(["a", "b"], count * rows), "p": random.normal(size=count * rows)}
+    spec = spec_of("m", {"x": NUMBER, "c": CATEGORY}, {"column": "p", **NUMBER}, None)
+    return Population(spec, pl.DataFrame(columns).with_columns(pl.col("time").cast(pl.Datetime("ms", "UTC"))))
+
+
+def test_windows_begin_at_the_split_and_end_with_the_stretch() -> None:
+    """Ten days follow a reference of thirty; a last day of few rows is left out, and weeks begin on Monday."""
+    rows = STRETCH.rows(days(45, 24))
+    assert [w.height for w in cut(rows, STRETCH)] == [24] * 10
+    assert [w.height for w in cut(rows.head(39 * 24 + 5), STRETCH)] == [24] * 9
+    weeks = replace(STRETCH, window="7d", split=dt.datetime(2024, 3, 18, tzinfo=dt.UTC))
+    assert [w["time"][0].weekday() for w in cut(rows, weeks)] == [0, 0, 0]  # of the fourth there are two days
+
+
+def test_blocks_make_days_quiet_that_random_rows_do_not() -> None:
+    """Where each day's mean is its own, thresholds without time flag most quiet days, those with thirty blocks few of them."""
+    found = {f.way: f for f in measure(days(40, 200), STRETCH, draws=300)}
+    assert found["5%, no time"].flagged >= 0.8
+    assert found["1%, blocks"].flagged <= 0.3
+    assert found["1%, blocks"].blocks == 30
+    assert found["1%, blocks"].windows == 10
+    assert found["1%, blocks, floor"].flagged <= found["1%, blocks"].flagged
