@@ -148,6 +148,9 @@ class ModelSpec(_Part):
     @model_validator(mode="after")
     def _columns_exist(self) -> ModelSpec:
         outputs = [*(o.column for o in (self.prediction, self.target) if o), *self.probabilities.values()]
+        for name in (*self.features, *outputs):
+            if "\0" in name:
+                raise ValueError(f"column {name!r} has a null character in its name, at which column libraries end it: rename it")
         for name in outputs:
             if name in self.features:
                 raise ValueError(f"column {name!r} is a feature and an output: take it out of features")

@@ -99,7 +99,7 @@ class Evaluator:
         once more without any.
         """
         answer = self._judged(slow, Judge(spec, path, window, baselines=baselines))
-        given_up = str(answer)
+        given_up = answer if isinstance(answer, str) else ""
         if baselines and isinstance(answer, str):
             answer = self._judged(slow, Judge(spec, path, window))
         if isinstance(answer, str):

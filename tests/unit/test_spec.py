@@ -34,6 +34,7 @@ GOOD: dict[str, Any] = {
         ({"monitors": ["target_drift"]}, "target_drift needs a target"),
         ({"features": {"x": {"type": "string"}}}, "kind: categorical"),
         ({"features": {"p": {"type": "double"}}}, "'p'"),
+        ({"features": {"a\0b": {"type": "double"}}}, "'a\\x00b' has a null character"),
         ({"min_rows": 0}, "min_rows"),
         ({"features": {}}, "features"),
     ],
