@@ -11,7 +11,8 @@ import pytest
 
 from benchmarks.detection_figures import Outcome, better, cell, delays, null_threshold, outcomes, rates
 from benchmarks.detection_judges import TIDEMARK, by_engine, by_psi
-from benchmarks.detection_report import DEFAULTS, SHORT, page
+from benchmarks.detection_methods import METHODS, measure
+from benchmarks.detection_report import DEFAULTS, METHODS_OUT, OUT, PAGE, SHORT, page
 from benchmarks.detection_sources import RUN, Cell, Plan, Source, write_windows
 from benchmarks.drifts import Drift, correlation, mean_shift, mix, nulls, scale, unit
 from benchmarks.populations import CATEGORY, NUMBER, spec_of
@@ -119,10 +120,34 @@ def test_the_page_names_where_another_method_is_better() -> None:
     lines = [drift | {"better": better(f, 100), "methods": f} for f in (figures, methods)]
     quiet = {"data": "d", "rows": 10, "windows": 200, "methods": {key: {"false_alarms": 0.051} for key in methods}}
     results = {"machine": {"evidently": "1"}, "peers": {}, "reference_rows": 5, "references": 1, "nulls": [quiet], "drifts": lines}
-    found = page(results)
+    shares = [{"rows": n, "kind": "scale", "grade": "x", "method": m, "windows": 9, "alarms": 0.5} for n in (1, 2) for m in METHODS]
+    found = page(results, {"references": 1, "results": shares})
+    assert "| scale x | 50 / 50 | 50 / 50 | 9 |" in found
     assert "clearly higher than that of the best other method in 0, clearly lower in 1, and within two standard errors in 1" in found
     assert "| d | 10 | nulls 5% (`x`) | 40 | PSI, deciles: 90 |  |" in found
     assert found.count("5.1") == len(DEFAULTS)
+
+
+def test_ranks_see_what_long_tails_hide() -> None:
+    """Of a column with a long tail whose many small values move, Kolmogorov-Smirnov finds each window and the default method hardly one;
+    quiet windows are four times as many, of the same ones for both.
+    """
+    random = np.random.default_rng(5)
+    tail = np.where(random.random(ROWS) < 0.02, random.exponential(1000, ROWS), random.normal(0, 1, ROWS))
+    frame = pl.DataFrame({"x": tail, "p": random.normal(size=ROWS)})
+    shift = mean_shift(frame, "x", 0.01)
+    cell = Cell("mean shift", "small", "x", lambda quiet, run, step, random: shift.apply(quiet, random))
+    source = Source("m", spec_of("m", {"x": NUMBER}, {"column": "p", **NUMBER}, None), frame, [cell])
+    found = {(s.kind, s.method): s for s in measure(source, 2000, (200,), references=1, windows=10, draws=200)}
+    assert found["mean shift", "ks"].alarms >= 0.9
+    assert found["mean shift", "default"].alarms <= 0.4
+    assert found["no drift", "ks"].windows == 40
+    assert found["no drift", "ks"].alarms <= 0.2
+
+
+def test_the_page_is_that_of_the_results() -> None:
+    """docs/detection.md holds the figures of the results as they are."""
+    assert PAGE.read_text(encoding="utf-8") == page(json.loads(OUT.read_text()), json.loads(METHODS_OUT.read_text()))
 
 
 def test_psi_keeps_its_rate_where_it_is_sized_and_sees_new_categories() -> None:

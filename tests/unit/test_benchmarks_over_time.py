@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import datetime as dt
+import json
 from dataclasses import replace
 
 import numpy as np
 import polars as pl
 
-from benchmarks.over_time import Stretch, cut, measure
+from benchmarks.false_alarms_report import PAGE
+from benchmarks.over_time import OUT, STRETCHES, Stretch, cut, measure
+from benchmarks.over_time_report import inserted
 from benchmarks.populations import CATEGORY, NUMBER, Population, spec_of
 
 START = dt.datetime(2024, 3, 1, tzinfo=dt.UTC)
@@ -42,3 +45,13 @@ def test_blocks_make_days_quiet_that_random_rows_do_not() -> None:
     assert found["1%, blocks"].blocks == 30
     assert found["1%, blocks"].windows == 10
     assert found["1%, blocks, floor"].flagged <= found["1%, blocks"].flagged
+
+
+def test_the_docs_have_the_measured_stretches() -> None:
+    """The table of docs/thresholds.md is that of the results, which hold every stretch; of real days hardly one is flagged."""
+    results = json.loads(OUT.read_text())["results"]
+    text = PAGE.read_text(encoding="utf-8")
+    assert inserted(text, results) == text
+    assert {(line["data"], line["window"]) for line in results} == {(s.data, s.window) for s in STRETCHES}
+    flights = {line["way"]: line["flagged"] for line in results if (line["data"], line["window"]) == ("flights", "1d")}
+    assert flights["1%, blocks, floor"] <= 0.05
