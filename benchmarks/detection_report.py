@@ -196,7 +196,8 @@ the same windows, with drifts of known size, before each of these:
 - **PSI** with deciles of the reference: limits 0.1 and 0.25, and a limit of chi-square's size (Yurdakul and Naranjo 2020) for a rate of
   5 %.
 - **NannyML**: univariate detectors with their default thresholds (mean and three standard deviations of the reference's chunks):
-  Jensen-Shannon, its default, and Wasserstein with L-infinity. Not measured: its Kolmogorov-Smirnov and chi-square, alibi-detect's tests.
+  Jensen-Shannon, its default, and Wasserstein with L-infinity. Its Kolmogorov-Smirnov and chi-square are not measured:
+  alibi-detect's stand for both.
 - **alibi-detect**: `TabularDrift` (Kolmogorov-Smirnov and chi-square, Bonferroni) with p 0.01. Missing numbers are filled with the median,
   since it takes no nulls; a missing category is a category.
 

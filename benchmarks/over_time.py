@@ -2,8 +2,8 @@
 
 The first part of each data set's time is the reference, the rest is cut into windows of a day or longer, all from a period in which nothing
 is known to have changed. Judged by thresholds that allow for what the reference's blocks differ by (``drift.reference_time``), by those
-that do not, each with and without the floor, and by Evidently's own. ``flights`` are real; ``credit``, ``cars`` and ``loans`` are synthetic
-(nannyml), with times of their own.
+that do not, each with and without the floor, and by Evidently's own. ``flights``, ``glucose``, ``calls`` and ``weather`` are real;
+``credit``, ``cars`` and ``loans`` are synthetic (nannyml), with times of their own.
 """
 
 from __future__ import annotations
@@ -61,6 +61,11 @@ def _utc(month: int, day: int, year: int = 2013, hour: int = 0) -> dt.datetime:
 STRETCHES = (
     Stretch("flights", "event_time", _utc(2, 11, hour=5), _utc(4, 15, hour=4), _utc(5, 27, hour=4), "1d", ZONE),
     Stretch("flights", "event_time", _utc(2, 11, hour=5), _utc(4, 15, hour=4), _utc(5, 27, hour=4), "7d", ZONE),
+    Stretch("glucose", "datetime", _utc(4, 1, 2010), _utc(7, 15, 2010), _utc(10, 1, 2010), "1d"),
+    Stretch("glucose", "datetime", _utc(3, 29, 2010), _utc(7, 19, 2010), _utc(10, 4, 2010), "7d"),
+    Stretch("calls", "DateTime", _utc(3, 10, 2003), _utc(7, 21, 2003), _utc(10, 20, 2003), "7d"),
+    Stretch("weather", "time_hour", _utc(1, 1, hour=5), _utc(9, 2, hour=4), _utc(12, 16, hour=5), "1d", ZONE),
+    Stretch("weather", "time_hour", _utc(1, 7, hour=5), _utc(9, 2, hour=4), _utc(12, 16, hour=5), "7d", ZONE),
     Stretch("credit", "timestamp", _utc(5, 2, 2020), _utc(7, 20, 2020), _utc(9, 1, 2020), "1d"),
     Stretch("loans", "timestamp", _utc(1, 1, 2018), _utc(7, 30, 2018), _utc(10, 29, 2018), "1d"),
     Stretch("loans", "timestamp", _utc(1, 1, 2018), _utc(7, 30, 2018), _utc(10, 29, 2018), "7d"),

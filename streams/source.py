@@ -6,6 +6,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -17,7 +18,37 @@ from streams.partition import Partition
 from streams.windows.batch import RawBatch
 
 BATCH_RECORDS = 20_000
+SLICE_RECORDS = 2_000  # taken at a time: that many message objects stay in the processor's cache, and cost half of what 20,000 do
 ENDS_EVERY_S = 0.5
+
+
+@dataclass(slots=True)
+class _Taken:
+    """Records of one partition, in order."""
+
+    values: list[bytes] = field(default_factory=list)
+    keys: list[bytes | None] = field(default_factory=list)
+    offsets: list[int] = field(default_factory=list)
+    times_ms: list[int] = field(default_factory=list)
+
+    def add(self, messages: list[Message]) -> None:
+        """Take what is needed of messages, so that they can go."""
+        self.values += [m.value() or b"" for m in messages]
+        self.keys += [m.key() for m in messages]
+        self.offsets += [m.offset() for m in messages]  # type: ignore[misc]
+        self.times_ms += [m.timestamp()[1] for m in messages]
+
+
+def _sort(messages: list[Message], taken: dict[int, _Taken], complain: Callable[[KafkaError], None]) -> None:
+    """Add messages to what is taken of their partitions; ``complain`` is told of each error among them."""
+    by_partition: dict[int, list[Message]] = {}
+    for message in messages:
+        if (error := message.error()) is None:
+            by_partition.setdefault(message.partition(), []).append(message)  # type: ignore[arg-type]
+        else:
+            complain(error)
+    for number, part in by_partition.items():
+        taken.setdefault(number, _Taken()).add(part)
 
 
 class Source:
@@ -60,6 +91,8 @@ class Source:
                 "queued.min.messages": 100_000,
                 "queued.max.messages.kbytes": 65_536,
                 "fetch.message.max.bytes": 4_000_000,
+                # A partition whose queue is full fetches nothing for this long: librdkafka's second would empty the queue, again and again.
+                "fetch.queue.backoff.ms": 10,
                 "statistics.interval.ms": 5000,
                 "stats_cb": on_statistics,
             }
@@ -77,20 +110,24 @@ class Source:
         """
         while self._actions:
             self._actions.popleft()()
-        messages = self._consume(BATCH_RECORDS, timeout_s)
-        if not messages:
-            return []
-        by_partition: dict[int, list[Message]] = {}
-        for message in messages:
-            by_partition.setdefault(message.partition(), []).append(message)  # type: ignore[arg-type]
-        return [item for number, part in by_partition.items() if (item := self._batch(number, part)) is not None]
+        taken: dict[int, _Taken] = {}
+        count, deadline_s = 0, time.monotonic() + timeout_s
+        while count < BATCH_RECORDS:
+            messages = self.consumer.consume(SLICE_RECORDS, max(0.0, deadline_s - time.monotonic()))
+            _sort(messages, taken, self._complain)
+            count += len(messages)
+            if len(messages) < SLICE_RECORDS:  # no more came in time
+                break
+        self._note()
+        return [item for number, part in taken.items() if (item := self._batch(number, part)) is not None]
 
     def keep_membership(self, timeout_s: float) -> None:
         """Poll without taking records, while the stages behind are full: a member that does not poll is thrown out of the group."""
         if not self._held:
             self.consumer.pause(self._places(self.partitions.values()))
             self._held = True
-        stray = self._consume(1, timeout_s)
+        stray = self.consumer.consume(1, timeout_s)
+        self._note()
         for message in stray:  # fetched before the pause took effect
             if message.error() is None and message.partition() in self.partitions:  # else it was revoked in this very poll
                 self._seek(int(message.partition() or 0), int(message.offset() or 0))
@@ -130,13 +167,12 @@ class Source:
         """Leave the group."""
         self.consumer.close()
 
-    def _consume(self, most: int, timeout_s: float) -> list[Message]:
-        """Consume, and note what other threads need to know of the consumer.
+    def _note(self) -> None:
+        """Note what other threads need to know of the consumer, after each poll.
 
         They must not ask it themselves: a call on a consumer waits until another thread's consume() is over, its callbacks included
-        (confluent-kafka 2.16). A cut that asked would wait up to ``timeout_s``, and for ever once a callback waits for the cut.
+        (confluent-kafka 2.16). A cut that asked would wait up to its timeout, and for ever once a callback waits for the cut.
         """
-        messages = self.consumer.consume(most, timeout_s)
         self.group_metadata = self.consumer.consumer_group_metadata()
         self.polled_s = time.monotonic()
         if (now_s := time.monotonic()) - self._ends_s >= ENDS_EVERY_S:
@@ -145,7 +181,6 @@ class Source:
                 if partition.reading:
                     source = TopicPartition(self.settings.predictions_topic, partition.number)
                     partition.end = self.consumer.get_watermark_offsets(source, cached=True)[1]
-        return messages
 
     def _stop_reading(self, partitions: list[Partition]) -> None:
         if places := self._places(partitions):
@@ -177,17 +212,12 @@ class Source:
                 self.on_revoked(partition)
         consumer.incremental_unassign(self._places(given))
 
-    def _batch(self, number: int, messages: list[Message]) -> tuple[Partition, RawBatch] | None:
+    def _batch(self, number: int, taken: _Taken) -> tuple[Partition, RawBatch] | None:
         partition = self.partitions.get(number)
-        errors = [m.error() for m in messages if m.error() is not None]
-        if errors:
-            self._complain(errors[0])  # type: ignore[arg-type]
-            messages = [m for m in messages if m.error() is None]
-        if partition is None or not partition.reading or not messages:
+        if partition is None or not partition.reading:  # revoked in this very poll
             return None
-        offsets = np.fromiter((m.offset() for m in messages), dtype=np.int64, count=len(messages))
-        times = np.fromiter((m.timestamp()[1] for m in messages), dtype=np.int64, count=len(messages))
-        raw = RawBatch(number, [m.value() or b"" for m in messages], [m.key() for m in messages], offsets, times, partition.queued_position)
+        offsets = np.array(taken.offsets, dtype=np.int64)
+        raw = RawBatch(number, taken.values, taken.keys, offsets, np.array(taken.times_ms, dtype=np.int64), partition.queued_position)
         partition.queued_position = int(offsets[-1]) + 1
         return partition, raw
 

@@ -126,16 +126,20 @@ def _with_time(path: Path, data: DataFile, names: list[str], options: InitOption
     return data.model_copy(update={"time": time}), why if time.zoned or time.format.startswith("epoch") else f"{why}, read as {time.zone}"
 
 
+_ISO = re.compile(r"\s*\d{4}-\d{2}-\d{2}([T ]\d{2}:\d{2}.*)?\s*\Z")
+
+
 def _guess_time(path: Path, data: DataFile, names: list[str]) -> tuple[str, ...]:
     likely = [n for n in names if folded(n) in TIME]
-    if data.format == "parquet":
+    if not likely:
         head = next(raw_batches(path, data, names, 100), pl.DataFrame())
-        likely = likely or [n for n in names if n in head.columns and isinstance(head.schema[n], pl.Datetime)]
+        likely = [n for n in names if n in head.columns and _holds_times(head[n])]
     if sorted(map(folded, likely)) == ["date", "time"]:
         return tuple(sorted(likely, key=folded))
     if len(likely) == 1:
         return (likely[0],)
-    what = f"columns {', '.join(map(repr, likely))} could be the event time" if likely else "no column is named like an event time"
+    none = "no column is named like an event time, or holds times such as 2024-03-01 12:00"
+    what = f"columns {', '.join(map(repr, likely))} could be the event time" if likely else none
     raise UsageError(f"{path}: {what}", "name it with --time COLUMN (given twice: a date and a time of day)")
 
 
@@ -175,9 +179,15 @@ def _features(path: Path, data: DataFile, options: InitOptions, facts: dict[str,
 
 def _is_time(facts: Facts) -> bool:
     """A text column of times: ISO dates, by its first values."""
-    if facts.dtype != pl.String or not facts.misfits:
-        return False
-    return all(re.match(r"\s*\d{4}-\d{2}-\d{2}([T ]\d{2}:\d{2}.*)?\s*\Z", value) for value in facts.misfits)
+    return facts.dtype == pl.String and bool(facts.misfits) and all(map(_ISO.match, facts.misfits))
+
+
+def _holds_times(first: pl.Series) -> bool:
+    """True when the first values are moments: times, or texts of ISO dates with a time of day. Mere dates are not enough for a guess."""
+    if isinstance(first.dtype, pl.Datetime):
+        return True
+    known = first.drop_nulls()
+    return first.dtype == pl.String and len(known) > 0 and all((found := _ISO.match(text)) and found[1] for text in known)
 
 
 def _spec(options: InitOptions, data: DataFile, found: Outputs, guesses: list[Guess], window: dict[str, str], min_rows: int) -> ModelSpec:

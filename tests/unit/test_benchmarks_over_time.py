@@ -48,10 +48,16 @@ def test_blocks_make_days_quiet_that_random_rows_do_not() -> None:
 
 
 def test_the_docs_have_the_measured_stretches() -> None:
-    """The table of docs/thresholds.md is that of the results, which hold every stretch; of real days hardly one is flagged."""
+    """The table of docs/thresholds.md is that of the results, which hold every stretch; so are the text's figures of real days."""
     results = json.loads(OUT.read_text())["results"]
     text = PAGE.read_text(encoding="utf-8")
     assert inserted(text, results) == text
     assert {(line["data"], line["window"]) for line in results} == {(s.data, s.window) for s in STRETCHES}
-    flights = {line["way"]: line["flagged"] for line in results if (line["data"], line["window"]) == ("flights", "1d")}
-    assert flights["1%, blocks, floor"] <= 0.05
+    found = {(f["data"], f["window"], f["way"]): round(f["flagged"] * f["windows"]) for f in results}
+    assert found["flights", "1d", "1%, blocks, floor"] == 1
+    assert [found["weather", "1d", f"{rate}%, blocks"] for rate in (1, 5)] == [1, 11]
+    assert found["glucose", "1d", "1%, blocks"] == 5
+    for data, days in (("flights", 42), ("glucose", 76), ("weather", 105)):
+        assert found[data, "1d", "1%, no time"] == found[data, "1d", "Evidently: any column"] == days
+    for data, window in {(s.data, s.window) for s in STRETCHES if s.data in {"glucose", "calls", "weather"}}:
+        assert all(found[data, window, f"{rate}%, blocks"] == found[data, window, f"{rate}%, blocks, floor"] for rate in (1, 5))

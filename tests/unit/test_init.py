@@ -101,6 +101,19 @@ def test_time_in_two_columns(tmp_path: Path) -> None:
     assert list(spec.features) == ["x"]
 
 
+def test_a_time_is_known_by_its_values(tmp_path: Path) -> None:
+    """A column of dates with times of day is the event time whatever its name, if it is the only one; of two the user is asked which."""
+    spec = attached(tmp_path, table(lambda i: f"{i * 7 % 5},{hour(i)}Z,{i % 2}", "x,when,prediction"))
+    assert spec.data is not None
+    assert spec.data.time.columns == ("when",)
+    assert list(spec.features) == ["x"]
+    two = table(lambda i: f"{hour(i)},{hour(i)},{i % 5},{i % 2}", "bought,shipped,x,prediction")
+    with pytest.raises(UsageError, match="columns 'bought', 'shipped' could be the event time"):
+        attached(tmp_path, two, "two.csv")
+    with pytest.raises(UsageError, match="no column is named like an event time"):
+        attached(tmp_path, table(lambda i: f"{i % 5},2024-01-{1 + i % 28:02d},{i % 2}", "x,born,prediction"), "dates.csv")
+
+
 def test_any_name_survives(tmp_path: Path) -> None:
     """Names of any characters come back true from the file, the spec, the schema, an encoded event and the reference."""
     frame = pl.DataFrame({"time": pl.datetime_range(pl.datetime(2024, 1, 1), pl.datetime(2024, 1, 3), "1h", eager=True)})
