@@ -29,6 +29,7 @@ from streams.worker import THREADS, Worker
 logger = logging.getLogger(__name__)
 BROKER_LIMIT_S = 12.0  # without an answer of any broker; then the process ends, and its supervisor starts it anew
 BROKER_LOOK_S = 2.0  # between two looks; with the 3 s that one may take, the process is gone within 30 s of the last answer
+PATIENCE_S = 0.2  # for windows that are being judged
 POLL_S = 0.05  # half of it is what a record waits on average before it is decoded; small batches cost 2 ms each, whatever their size
 CUTS_AT_ONCE, CUT_EVERY_S = 4, 0.25  # a cut costs 20-40 ms: a few follow each other at once, but a replay's results go together
 END_LIMIT_S = 12.0  # for an orderly end after a fatal error
@@ -110,6 +111,8 @@ class Source(Service):  # type: ignore[misc]
         try:
             while not self.should_stop:
                 await _wait(self.worker.verdicts.wake, settings().cut_interval)
+                if self.worker.verdicts.soon:  # a cut that begins now would let the result wait for the next one
+                    await _wait(self.worker.verdicts.wake, PATIENCE_S)
                 await self.sleep(pace.wait_s(time.monotonic()))
                 await self.worker.cut()
         except Exception as error:  # noqa: BLE001

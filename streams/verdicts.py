@@ -26,6 +26,7 @@ class Verdicts:
     Attributes:
         on_closed: takes a closed window to where :meth:`verdict` is called for it.
         wake: set when a result waits for a cut.
+        soon: how many windows are being judged by methods that take milliseconds.
     """
 
     def __init__(self, judge: Judge, reports: ReportProcess, run_in: Callable[..., Awaitable[Any]]) -> None:
@@ -33,6 +34,7 @@ class Verdicts:
         self.reports = reports
         self.on_closed: Callable[[Partition, ClosedWindow], Awaitable[None]] = nowhere
         self.wake = asyncio.Event()
+        self.soon = 0
         self._run_in = run_in
 
     async def verdict(self, partition: Partition, closed: ClosedWindow) -> None:
@@ -45,8 +47,12 @@ class Verdicts:
 
     async def _verdict(self, partition: Partition, closed: ClosedWindow) -> tuple[WindowData, WindowResult] | None:
         began = time.perf_counter()
-        thread = "slow" if self.judge.slow(closed) else "judge"
-        data, (result, *compared) = await self._run_in(thread, self.judge.judge, closed, partition.number)
+        slow = self.judge.slow(closed)
+        self.soon += not slow
+        try:
+            data, (result, *compared) = await self._run_in("slow" if slow else "judge", self.judge.judge, closed, partition.number)
+        finally:
+            self.soon -= not slow
         if not partition.valid:  # revoked or reset meanwhile: whoever restores it judges again
             return None
         partition.compared[closed.window.id] = compared  # first: a cut that sees the result takes these along
