@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
+from collections.abc import Iterable
 
 from monitor.metrics import Metrics
 from streams import checkpoint
@@ -14,6 +15,12 @@ from streams.transactions import CutAborted, Transactions
 from streams.windows.catalogue import Catalogue
 
 logger = logging.getLogger(__name__)
+
+
+def _give_up(partitions: Iterable[Partition]) -> None:
+    """What was drafted of these partitions is in no cut: no further one may be drafted, not even the last one of an orderly end."""
+    for partition in partitions:
+        partition.valid = False
 
 
 class Cuts:
@@ -27,11 +34,15 @@ class Cuts:
 
     def drafts(self) -> list[tuple[Partition, Draft]]:
         """What each partition has for a cut at its position. On the thread that alone touches the partitions' states."""
-        drafts = []
+        drafts: list[tuple[Partition, Draft]] = []
         for partition in list(self.source.partitions.values()):
             if partition.ready and partition.state is not None:
-                self._show(partition)
-                draft = checkpoint.take(partition.state, partition.results, self.catalogue, partition.compared)
+                try:
+                    self._show(partition)
+                    draft = checkpoint.take(partition.state, partition.results, self.catalogue, partition.compared)
+                except BaseException:
+                    _give_up([partition, *(p for p, _ in drafts)])
+                    raise
                 if draft is not None:
                     drafts.append((partition, draft))
         return drafts
@@ -69,6 +80,9 @@ class Cuts:
                 for partition, _ in ours:
                     self.source.reset(partition)
                 return
+            except BaseException:
+                _give_up(p for p, _ in ours)
+                raise
         self.metrics.transaction(time.perf_counter() - began)
         for partition, draft in ours:
             self._committed(partition, draft)

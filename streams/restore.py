@@ -103,6 +103,9 @@ class Restorer:
         except (TypeError, ValueError, KeyError) as error:
             text = f"the committed offset of partition {partition} has no cut of Tidemark (metadata {committed.metadata!r})"
             raise TidemarkError(text, "another program commits under this group: set TIDEMARK_GROUP_ID to one of your own") from error
+        if low < 0:  # an offset of its own meaning: reading would begin at the end
+            text = f"the cut at offset {head_offset} of {self.settings.checkpoint_topic}/{partition} names rows that were never written"
+            raise TidemarkError(text, "an older worker was ended amid a cut: use a new TIDEMARK_GROUP_ID and checkpoint topic")
         records = self._read(reader, partition, low, head_offset)
         if records is None:
             return None

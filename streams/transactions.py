@@ -148,8 +148,10 @@ class Transactions:
         self.producer.poll(0)
 
     def _landed(self, draft: Draft, placed: dict[tuple[int, bytes], int]) -> Landed:
-        known = self.offsets.get(draft.partition, {})
-        offsets = {k: placed.get((draft.partition, k), known.get(k, -1)) for k in draft.live_chunks}
+        offsets = self.offsets.get(draft.partition, {}) | {k: offset for (number, k), offset in placed.items() if number == draft.partition}
+        if gone := [k for k in draft.live_chunks if k not in offsets]:  # such a cut could never be restored
+            raise CutAborted(f"chunk {gone[0].decode()} of the cut is not on the checkpoint topic: report this, it is a bug")
+        offsets = {k: offsets[k] for k in draft.live_chunks}
         return Landed(placed[draft.partition, head_key(draft.partition)], offsets)
 
     def _offsets(self, drafts: list[Draft], landed: dict[int, Landed]) -> list[TopicPartition]:

@@ -182,11 +182,17 @@ class Worker:
     # --- cuts --------------------------------------------------------------------------------------------------------------------
 
     async def cut(self) -> None:
-        """Write what has come about since the last cut, in one transaction.
+        """Write what has come about since the last cut, in one transaction. One that has begun is ended, though its caller be cancelled.
+
+        A draft takes from the partitions' states what it holds. Were it dropped on the way to its transaction, as the end of a service
+        drops what its tasks wait for, the next cut would name chunks that nobody has written.
 
         Raises:
             TidemarkError: the producer cannot go on; the process has to end.
         """
+        await asyncio.shield(self._loop.create_task(self._cut()))
+
+    async def _cut(self) -> None:
         async with self._cutting:
             self.verdicts.wake.clear()
             drafts = await self.run_in("core", self.cuts.drafts)

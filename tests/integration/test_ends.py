@@ -79,6 +79,22 @@ def test_sigterm_at_any_moment_of_a_start(world: World, delay_s: float) -> None:
     assert "Traceback" not in last_log(world)
 
 
+def test_sigterm_amid_a_cut(world: World) -> None:
+    """SIGTERM between a cut's draft and its transaction: the cut is ended, exit 0, and a successor goes on from it to the right answer."""
+    load = Load(world, events_per_s=4000).start()
+    try:
+        process = start_with_fault(world, "slow_draft", 1.5, cut_interval=0.2)
+        world.wait_for(lambda: "FAULT a cut is drafted" in last_log(world), why="a cut under way")
+        process.send_signal(signal.SIGTERM)
+        exit_time_s(process, ORDERLY_END_S)
+        assert process.returncode == 0, world.logs()
+        assert "Traceback" not in last_log(world)
+        world.start()
+    finally:
+        load.finish()
+    check_answer(world, load)
+
+
 def test_sigterm_while_restoring(world: World) -> None:
     """SIGTERM while partitions are being restored: exit 0 within 15 s. Their state stays in the last cut, as it was."""
     send_some(world)

@@ -14,6 +14,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+from streams.cuts import Cuts
 from streams.restore import Restored, Restorer
 from streams.source import Source
 from streams.transactions import Transactions
@@ -87,6 +88,22 @@ def slow_verdict(delay_s: float) -> None:
     patch(Source, "keep_membership", keep_membership)
 
 
+def slow_draft(delay_s: float) -> None:
+    """The first cut with rows in it takes long between its draft and its transaction."""
+    real = Cuts.drafts
+    first = threading.Event()
+
+    def drafts(self: Cuts) -> Any:
+        found = real(self)
+        if not first.is_set() and any(draft.chunks for _, draft in found):
+            first.set()
+            say("a cut is drafted")
+            time.sleep(delay_s)
+        return found
+
+    patch(Cuts, "drafts", drafts)
+
+
 def slow_first_batch(delay_s: float) -> None:
     """The first batch takes so long to decode."""
     from streams.worker import Worker
@@ -150,6 +167,7 @@ FAULTS: dict[str, Callable[[str], None]] = {
     "kill_before_commit": lambda v: kill_before_commit(int(v)),
     "slow_restore": lambda v: slow_restore(float(v)),
     "slow_verdict": lambda v: slow_verdict(float(v)),
+    "slow_draft": lambda v: slow_draft(float(v)),
     "slow_first_batch": lambda v: slow_first_batch(float(v)),
     "hung_source": lambda _: hung_source(),
     "fail": fail,
