@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from benchmarks.detection import OUT
 from benchmarks.detection_judges import EVIDENTLY, EVIDENTLY_HALF, PSI_10, PSI_25, PSI_SIZED, TIDEMARK, TIDEMARK_1, TIDEMARK_FLOOR
 from benchmarks.detection_methods import METHODS
 from benchmarks.detection_methods import OUT as METHODS_OUT
+from benchmarks.markdown import table
 from config.settings import ROOT
 
 PAGE = ROOT / "docs" / "detection.md"
@@ -35,11 +36,6 @@ DEFAULTS = {
     "alibi-detect TabularDrift, p 0.01": "alibi-detect p .01",
 }
 Line = dict[str, Any]
-
-
-def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """A table in Markdown."""
-    return "\n".join(["| " + " | ".join(head) + " |", "|" + "---|" * len(head), *("| " + " | ".join(row) + " |" for row in rows)])
 
 
 def percent(share: float | None) -> str:

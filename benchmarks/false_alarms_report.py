@@ -8,8 +8,8 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
-from benchmarks.detection_report import table
 from benchmarks.false_alarms import OUT
+from benchmarks.markdown import between, table
 from config.settings import ROOT
 
 PAGE = ROOT / "docs" / "thresholds.md"
@@ -36,8 +36,7 @@ def _row(cells: Sequence[dict[str, Any]]) -> list[str]:
 
 def inserted(page: str, results: Sequence[dict[str, Any]]) -> str:
     """The page with the table between its marks."""
-    before, rest = page.split(BEGIN)
-    return f"{before}{BEGIN}\n{table(HEAD, rows(results))}\n{END}{rest.split(END)[1]}"
+    return between(page, BEGIN, END, table(HEAD, rows(results)))
 
 
 if __name__ == "__main__":

@@ -6,8 +6,8 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
-from benchmarks.detection_report import table
 from benchmarks.false_alarms_report import PAGE
+from benchmarks.markdown import between, table
 from benchmarks.over_time import OUT
 
 BEGIN, END = "<!-- over time: made by python -m benchmarks.over_time_report -->", "<!-- end of over time -->"
@@ -38,8 +38,7 @@ def _row(lines: Sequence[dict[str, Any]]) -> list[str]:
 
 def inserted(page: str, results: Sequence[dict[str, Any]]) -> str:
     """The page with the table between its marks."""
-    before, rest = page.split(BEGIN)
-    return f"{before}{BEGIN}\n{table(HEAD, rows(results))}\n{END}{rest.split(END)[1]}"
+    return between(page, BEGIN, END, table(HEAD, rows(results)))
 
 
 if __name__ == "__main__":

@@ -38,6 +38,7 @@ from streams.restore import Restorer
 from streams.silence import Silence
 from streams.source import Source
 from streams.transactions import Transactions, transactional_producer
+from streams.unbroken import Unbroken
 from streams.verdicts import Verdicts, nowhere
 from streams.windows.batch import RawBatch
 from streams.windows.core import WindowCore
@@ -73,7 +74,7 @@ class Worker:
         self.verdicts = Verdicts(self.judge, self.reports, self.run_in)
         self.progress_s = time.monotonic()
         self._threads = {name: ThreadPoolExecutor(count, thread_name_prefix=name) for name, count in THREADS.items()}
-        self._cutting = asyncio.Lock()
+        self._cutting = Unbroken()
         self._loop = asyncio.get_running_loop()
         self._restoring: set[asyncio.Task[None]] = set()
         self.on_fatal: Callable[[BaseException], Awaitable[None]] = nowhere
@@ -100,6 +101,7 @@ class Worker:
         for restoring in self._restoring:  # their partitions go to another worker as they are
             restoring.cancel()
         try:
+            await self._cutting.ended()
             await self.cut()
         finally:
             await self.run_in("source", self.source.close)
@@ -190,15 +192,14 @@ class Worker:
         Raises:
             TidemarkError: the producer cannot go on; the process has to end.
         """
-        await asyncio.shield(self._loop.create_task(self._cut()))
+        await self._cutting.run(self._cut)
 
     async def _cut(self) -> None:
-        async with self._cutting:
-            self.verdicts.wake.clear()
-            drafts = await self.run_in("core", self.cuts.drafts)
-            if drafts:
-                await self.run_in("commit", self.cuts.commit, drafts)
-                self.progress_s = time.monotonic()
+        self.verdicts.wake.clear()
+        drafts = await self.run_in("core", self.cuts.drafts)
+        if drafts:
+            await self.run_in("commit", self.cuts.commit, drafts)
+            self.progress_s = time.monotonic()
 
     # --- assignment --------------------------------------------------------------------------------------------------------------
 

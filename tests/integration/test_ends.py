@@ -10,12 +10,15 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from confluent_kafka import TopicPartition
+from confluent_kafka import Consumer, TopicPartition
 
+from config.errors import TidemarkError
+from streams.restore import Restorer
 from streams.topics import admin
+from streams.windows.catalogue import Catalogue
 from tests.support.broker import Broker
 from tests.support.drills import command, exit_time_s, last_log, start_with_fault, wait_for_progress
-from tests.support.load import START_MS, Load, Progress, check_answer, make_world
+from tests.support.load import PARTITIONS, START_MS, Load, Progress, check_answer, make_world
 from tests.support.waiting import wait_for
 from tests.support.worker import World, event
 
@@ -83,7 +86,7 @@ def test_sigterm_amid_a_cut(world: World) -> None:
     """SIGTERM between a cut's draft and its transaction: the cut is ended, exit 0, and a successor goes on from it to the right answer."""
     load = Load(world, events_per_s=4000).start()
     try:
-        process = start_with_fault(world, "slow_draft", 1.5, cut_interval=0.2)
+        process = start_with_fault(world, "end_amid_cut", "", cut_interval=0.2)
         world.wait_for(lambda: "FAULT a cut is drafted" in last_log(world), why="a cut under way")
         process.send_signal(signal.SIGTERM)
         exit_time_s(process, ORDERLY_END_S)
@@ -93,6 +96,31 @@ def test_sigterm_amid_a_cut(world: World) -> None:
     finally:
         load.finish()
     check_answer(world, load)
+
+
+def test_a_cut_that_names_unwritten_rows_is_refused(world: World) -> None:
+    """Should a draft ever get lost, the next cut is refused, not committed; the partitions are restored, and the answer is right."""
+    load = Load(world, events_per_s=4000).start()
+    try:
+        start_with_fault(world, "dropped_draft", "", cut_interval=0.2)
+        world.wait_for(lambda: "is not on the checkpoint topic" in last_log(world), why="a refused cut")
+        assert "FAULT a draft is dropped" in last_log(world)
+        world.wait_for(lambda: last_log(world).count("restored at") > PARTITIONS, why="a restore")
+    finally:
+        load.finish()
+    check_answer(world, load)
+
+
+def test_a_cut_without_its_rows_is_told(world: World) -> None:
+    """A committed offset whose cut names rows that were never written (low -1) is an error that says so at once, not a wait for them."""
+    settings = world.settings
+    place = TopicPartition(settings.predictions_topic, 0, 0, metadata='{"head": 1, "low": -1}')
+    group = Consumer({"bootstrap.servers": settings.brokers, "group.id": settings.group_id, "enable.auto.commit": False})
+    group.commit(offsets=[place], asynchronous=False)
+    group.close()
+    restorer = Restorer(settings, Catalogue(), lambda: True)
+    with pytest.raises(TidemarkError, match=r"the cut at offset 1 of .* names rows that were never written"):
+        restorer.restore(0)
 
 
 def test_sigterm_while_restoring(world: World) -> None:

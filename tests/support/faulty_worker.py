@@ -88,8 +88,31 @@ def slow_verdict(delay_s: float) -> None:
     patch(Source, "keep_membership", keep_membership)
 
 
-def slow_draft(delay_s: float) -> None:
-    """The first cut with rows in it takes long between its draft and its transaction."""
+def end_amid_cut() -> None:
+    """The first cut with rows in it lies between draft and transaction until the worker's end has begun, and its tasks are cancelled."""
+    from streams.worker import Worker
+
+    real, real_stop = Cuts.drafts, Worker.stop
+    first, ends = threading.Event(), threading.Event()
+
+    def drafts(self: Cuts) -> Any:
+        found = real(self)
+        if not first.is_set() and any(draft.chunks for _, draft in found):
+            first.set()
+            say("a cut is drafted")
+            ends.wait()
+        return found
+
+    async def stop(self: Worker) -> None:
+        ends.set()
+        await real_stop(self)
+
+    patch(Cuts, "drafts", drafts)
+    patch(Worker, "stop", stop)
+
+
+def dropped_draft() -> None:
+    """The first draft with rows in it gets lost: the one after it names chunks that nobody has written."""
     real = Cuts.drafts
     first = threading.Event()
 
@@ -97,8 +120,8 @@ def slow_draft(delay_s: float) -> None:
         found = real(self)
         if not first.is_set() and any(draft.chunks for _, draft in found):
             first.set()
-            say("a cut is drafted")
-            time.sleep(delay_s)
+            say("a draft is dropped")
+            return []
         return found
 
     patch(Cuts, "drafts", drafts)
@@ -167,7 +190,8 @@ FAULTS: dict[str, Callable[[str], None]] = {
     "kill_before_commit": lambda v: kill_before_commit(int(v)),
     "slow_restore": lambda v: slow_restore(float(v)),
     "slow_verdict": lambda v: slow_verdict(float(v)),
-    "slow_draft": lambda v: slow_draft(float(v)),
+    "end_amid_cut": lambda _: end_amid_cut(),
+    "dropped_draft": lambda _: dropped_draft(),
     "slow_first_batch": lambda v: slow_first_batch(float(v)),
     "hung_source": lambda _: hung_source(),
     "fail": fail,

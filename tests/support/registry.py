@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import subprocess
-import time
 from pathlib import Path
 
 import requests
@@ -13,6 +12,7 @@ from compose.native import registry
 from config.settings import ROOT, Settings
 from tests.support.broker import _die_with_parent
 from tests.support.ports import free_ports
+from tests.support.waiting import wait_for
 
 SHARED_LIBS = ROOT / "var" / "registry" / "libs"
 
@@ -39,15 +39,16 @@ class Registry:
                 stderr=subprocess.STDOUT,
                 preexec_fn=_die_with_parent if os.name == "posix" else None,  # noqa: PLW1509 - no threads of ours hold locks here
             )
-        deadline = time.monotonic() + 90
-        while time.monotonic() < deadline:
-            assert self._process.poll() is None, self.log.read_text(errors="replace")[-4000:]
-            try:
-                if requests.get(self.address + registry.READY_PATH, timeout=2).ok:
-                    return self
-            except requests.RequestException:
-                time.sleep(0.1)  # between two looks at whether it answers
-        raise AssertionError(f"the registry does not answer\n{self.log.read_text(errors='replace')[-4000:]}")
+        wait_for(self._answers, "the registry's first answer", 90)
+        return self
+
+    def _answers(self) -> bool:
+        assert self._process is not None
+        assert self._process.poll() is None, self.log.read_text(errors="replace")[-4000:]
+        try:
+            return requests.get(self.address + registry.READY_PATH, timeout=2).ok
+        except requests.RequestException:
+            return False
 
     def stop(self) -> None:
         """End it cleanly; a registry that does not run is left alone."""
