@@ -17,11 +17,16 @@ if TYPE_CHECKING:
 
 
 class Maker:
-    """Does the jobs of one installation. Evidently (seconds, and 270 MB) is imported by the first job that needs it."""
+    """Does the jobs of one installation. Evidently (seconds, and 270 MB) is imported by ``prepare``, where every window needs it."""
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._store: SnapshotStore | None = None
+
+    def prepare(self) -> None:
+        """Make ready what every window needs, before the first one comes."""
+        if self._settings.workspace:
+            self._snapshots()
 
     def do(self, job: Job) -> str:
         """Do one job; returns the empty string, or what failed."""
@@ -34,13 +39,15 @@ class Maker:
             write_sample(self._settings.home, job.window, job.spec, job.reference_path, job.result)
 
     def _snapshot(self, job: Record) -> None:
-        if not self._settings.workspace:
-            return
+        if self._settings.workspace:
+            self._snapshots().add(job.result, job.spec)
+
+    def _snapshots(self) -> SnapshotStore:
         if self._store is None:
             from monitor.workspace.store import SnapshotStore  # noqa: PLC0415  # imports Evidently
 
             self._store = SnapshotStore(self._settings.under_home("workspace"))
-        self._store.add(job.result, job.spec)
+        return self._store
 
     def _render(self, job: Render) -> None:
         if not job.reference_path.is_file():
@@ -91,7 +98,7 @@ class Answers:
         """The empty string, or what failed."""
         if isinstance(message, Settings):
             self._maker = Maker(message)
-            return ""
+            return _tried(self._maker.prepare)
         assert self._maker is not None, "a job came before the settings"
         return self._maker.do(message)
 

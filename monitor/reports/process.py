@@ -89,6 +89,7 @@ class ReportProcess:
         self._thread.join()
 
     def _work(self) -> None:
+        self._start_early()
         while not self._closing.is_set():
             job = self._waiting.get(IDLE_S)
             if job is not None:
@@ -99,6 +100,16 @@ class ReportProcess:
         self._finish()
         if self._child is not None:
             self._child.close()
+
+    def _start_early(self) -> None:
+        """Let the child import Evidently while the worker starts: seconds of CPU that the first windows would have to share."""
+        if not self._settings.workspace:
+            return
+        try:
+            self._ready_child()
+        except (ChildEnded, TimeoutError) as error:  # the first job tries again, and says what fails then
+            log.debug("the report process did not start: %r", error)
+            self._restart()
 
     def _finish(self) -> None:
         records, reports = self._waiting.rest()

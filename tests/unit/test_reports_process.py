@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import threading
 from dataclasses import replace
 from pathlib import Path
 
+import psutil
 import pytest
 
 from config.settings import Settings
@@ -86,6 +89,34 @@ def test_waiting_ends_when_the_line_closes(case: Case) -> None:
     line.put(record(case))
     assert line.get(0) is None
     assert [len(jobs) for jobs in line.rest()] == [1, 0]
+
+
+LOADED = """
+import sys
+from config.settings import Settings
+from monitor.reports.child import Answers
+answers = Answers()
+assert "evidently" not in sys.modules
+assert answers.answer(Settings(home=sys.argv[1], workspace=sys.argv[2])) == ""
+print("evidently.core.report" in sys.modules)
+"""
+
+
+@pytest.mark.parametrize("workspace", ["true", "false"])
+def test_evidently_is_imported_before_the_first_window(tmp_path: Path, workspace: str) -> None:
+    """The child imports Evidently with its first message where every window needs it, and not where only reports do."""
+    command = [sys.executable, "-c", LOADED, str(tmp_path), workspace]
+    said = subprocess.run(command, check=True, capture_output=True, text=True, timeout=120).stdout
+    assert said.strip() == workspace.capitalize()
+
+
+def test_the_child_starts_without_a_window(tmp_path: Path) -> None:
+    """The report process is there as soon as the worker is, and ends with it, though it may not be ready."""
+    before = set(psutil.Process().children())
+    reports = ReportProcess(Settings(home=tmp_path))
+    wait_for(lambda: set(psutil.Process().children()) - before, "the child", 60)
+    reports.close()
+    assert set(psutil.Process().children()) == before
 
 
 def test_every_window_is_kept_and_every_second_has_a_report(tmp_path: Path) -> None:
