@@ -25,7 +25,7 @@ from config.spec import ModelSpec
 from schemas.result import WindowResult
 from streams.windows.batch import Outcast
 from streams.windows.catalogue import Binding, Catalogue
-from streams.windows.rows import Counts, HeldRows
+from streams.windows.rows import Counts, HeldRows, concat
 from streams.windows.state import PartitionState, Run, Stream, StreamId, WindowId, WindowState
 
 VERSION = 1
@@ -162,8 +162,7 @@ def _merge(window: WindowState, fresh: pl.DataFrame) -> tuple[list[int], pl.Data
     stored = window.rows.stored
     if stored is not None and (len(window.chunks) >= MAX_CHUNKS or sum(f.height for f in frames) >= WHOLE_FROM * stored.height):
         return window.chunks, stored
-    alike = all(f.schema == fresh.schema for f in frames)
-    return [n for n, _ in window.recent], pl.concat(frames, how="vertical" if alike else "diagonal_relaxed", rechunk=True)
+    return [n for n, _ in window.recent], concat(frames, rechunk=True)
 
 
 def _head(state: PartitionState, catalogue: Catalogue) -> bytes:

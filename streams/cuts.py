@@ -38,8 +38,8 @@ class Cuts:
         for partition in list(self.source.partitions.values()):
             if partition.ready and partition.state is not None:
                 try:
-                    self._show(partition)
                     draft = checkpoint.take(partition.state, partition.results, self.catalogue, partition.compared)
+                    self._show(partition)  # now that the rows lie in few pieces
                 except BaseException:
                     _give_up([partition, *(p for p, _ in drafts)])
                     raise

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import polars as pl
 import xxhash
+from polars.exceptions import SchemaError, ShapeError
 
 ID = "@id"
 HASH = "@hash"
@@ -92,14 +93,14 @@ class HeldRows:
         """Take duplicates out, and what lies beyond the sample. Rows keep their place: stored ones stay stored."""
         if not self.fresh:  # what is stored has been compacted before
             return
-        fresh = _concat(self.fresh)
+        fresh = concat(self.fresh)
         if not self.overflowed and self.held <= self.max_rows and not _repeats([fresh, *([] if self.stored is None else [self.stored])]):
             self.fresh = [fresh]
             return
         frames = [fresh.with_columns(pl.lit(False).alias("@stored"))]
         if self.stored is not None:
             frames.append(self.stored.with_columns(pl.lit(True).alias("@stored")))
-        kept = self._sample(self._unique(_concat(frames)))
+        kept = self._sample(self._unique(concat(frames)))
         stored = kept.filter(pl.col("@stored")).drop("@stored")
         fresh = kept.filter(~pl.col("@stored")).drop("@stored")
         self.stored = stored if stored.height else None
@@ -134,7 +135,7 @@ class HeldRows:
         if not self.fresh:
             return None
         fresh = self.fresh[0]
-        stored = fresh if self.stored is None else _concat([self.stored, fresh])
+        stored = fresh if self.stored is None else concat([self.stored, fresh])
         # A slow model's window of a day gets a few rows at each of 86,400 cuts: as many pieces would make every look at them slow.
         self.stored = stored.rechunk() if stored.n_chunks() > MAX_PIECES else stored
         self.fresh, self._fresh_rows = [], 0
@@ -156,7 +157,7 @@ class HeldRows:
         """The window's final rows, sorted by id, with its counts. Call once nothing is added any more."""
         self.compact()
         rows = [f for f in (self.stored, *self.fresh) if f is not None]
-        frame = _concat(rows) if rows else pl.DataFrame()
+        frame = concat(rows) if rows else pl.DataFrame()
         if HASH in frame.columns:
             frame = frame.drop(HASH)
         frame = frame.sort(ID) if frame.height else frame
@@ -178,12 +179,14 @@ def with_hash(frame: pl.DataFrame) -> pl.DataFrame:
     return frame.with_columns(pl.Series(HASH, hashes, dtype=pl.UInt64))
 
 
-def _concat(frames: list[pl.DataFrame]) -> pl.DataFrame:
+def concat(frames: list[pl.DataFrame], rechunk: bool = False) -> pl.DataFrame:
     """The frames' rows as one; columns that one of them lacks are null in its rows."""
     if len(frames) == 1:
         return frames[0]
-    alike = all(f.schema == frames[0].schema for f in frames[1:])  # the usual case, and the cheap one
-    return pl.concat(frames, how="vertical" if alike else "diagonal_relaxed")
+    try:  # the usual case; to compare a hundred frames' schemas first would take longer than a cut's other work on them
+        return pl.concat(frames, how="vertical", rechunk=rechunk)
+    except (SchemaError, ShapeError):
+        return pl.concat(frames, how="diagonal_relaxed", rechunk=rechunk)
 
 
 def _repeats(frames: list[pl.DataFrame]) -> bool:
