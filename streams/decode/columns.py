@@ -36,13 +36,18 @@ def texts(buffer: Buffer, begin: IntArray, length: IntArray, present: Present) -
 
     The column is of type string when all its texts are known to be UTF-8, else of binary: then nobody has looked yet.
     """
-    views, blobs, doubtful = _views(buffer, begin, length)
+    found, blobs, doubtful = _views(buffer, begin, length)
     few = len(doubtful) <= len(length) // 16
     wrong = [row for row in doubtful.tolist() if not is_utf8(_bytes(buffer, begin[row], length[row]))] if few else []
     for row in wrong:
-        views[2 * row : 2 * row + 2] = 0
-    dtype = pa.string_view() if few else pa.binary_view()
-    return pa.Array.from_buffers(dtype, len(length), [_validity(present), pa.py_buffer(views), *map(pa.py_buffer, blobs)]), wrong
+        found[2 * row : 2 * row + 2] = 0
+    return views(found, blobs, present, pa.string_view() if few else pa.binary_view()), wrong
+
+
+def views(found: npt.NDArray[np.uint64], blobs: list[npt.NDArray[Any]], present: Present, dtype: pa.DataType | None = None) -> pa.Array:
+    """A column of texts from their views, of shape (2 * texts,), and the bytes that these point into."""
+    buffers = [_validity(present), pa.py_buffer(found), *map(pa.py_buffer, blobs)]
+    return pa.Array.from_buffers(dtype or pa.string_view(), len(found) // 2, buffers)
 
 
 def _views(buffer: Buffer, begin: IntArray, length: IntArray) -> tuple[npt.NDArray[np.uint64], list[npt.NDArray[Any]], IntArray]:
@@ -64,13 +69,15 @@ def _views(buffer: Buffer, begin: IntArray, length: IntArray) -> tuple[npt.NDArr
 
 def doubles(buffer: Buffer, arrays: Arrays, present: Present) -> pa.Array:
     """A column of lists of numbers. The numbers are copied: a window's rows do not keep the whole batch."""
-    offsets = np.zeros(len(arrays.lengths) + 1, dtype=np.int64)
-    np.cumsum(arrays.lengths, out=offsets[1:])
-    values = _items(buffer, arrays)
+    return lists(arrays.lengths, _items(buffer, arrays), present)
+
+
+def lists(lengths: IntArray, values: npt.NDArray[np.float64], present: Present) -> pa.Array:
+    """A column of lists of numbers from their lengths, of shape (lists,), and all their items."""
+    offsets = np.zeros(len(lengths) + 1, dtype=np.int64)
+    np.cumsum(lengths, out=offsets[1:])
     items = pa.Array.from_buffers(pa.float64(), len(values), [None, pa.py_buffer(values)])
-    return pa.Array.from_buffers(
-        pa.large_list(pa.float64()), len(arrays.lengths), [_validity(present), pa.py_buffer(offsets)], children=[items]
-    )
+    return pa.Array.from_buffers(pa.large_list(pa.float64()), len(lengths), [_validity(present), pa.py_buffer(offsets)], children=[items])
 
 
 def _items(buffer: Buffer, arrays: Arrays) -> npt.NDArray[np.float64]:

@@ -12,6 +12,7 @@ from schemas.store import SchemaStore
 from streams.decode.buffer import Buffer
 from streams.decode.headers import by_header
 from streams.decode.layout import EventLayout
+from streams.decode.native import library
 from streams.decode.single import fault, plain, read_body
 from streams.decode.walk import read_columns
 from streams.windows.batch import ID, DecodedBatch, EventRows, IntArray, RawBatch
@@ -26,6 +27,7 @@ class Decoder:
         self.store = store
         self.max_record_bytes = max_record_bytes
         self._layouts: dict[bytes, EventLayout] = {}
+        library()  # compiled now if it never was, not when the first batch waits
 
     def decode(self, raw: RawBatch) -> DecodedBatch:
         """Every record of the batch as an event row, a control record, or an invalid one; each kind in the batch's order."""

@@ -6,6 +6,9 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
+
 from schemas.event import EVENT_NAME
 from schemas.framing import WriterSchema
 from schemas.names import unmangle
@@ -24,7 +27,8 @@ _PARTS = {"features": FEATURE, "probabilities": PROBABILITY}  # records within t
 _REQUIRED = ("event_id", "event_time", "run", "model", "model_version", "prediction", "features")
 _STRINGS = ("event_id", "run", "model", "model_version")
 DOUBLES = "doubles"  # the kind of an array of doubles
-_SCALARS = frozenset({"string", "boolean", "int", "long", "float", "double"})
+KINDS = ("string", "boolean", "int", "long", "float", "double", DOUBLES)  # as walk.c numbers them
+_SCALARS = frozenset(KINDS) - {DOUBLES}
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +82,16 @@ class EventLayout:
             else:
                 found.append(Scalar(field["name"], *_split(field["type"]), _META.get(field["name"])))
         return found
+
+    @cached_property
+    def kinds(self) -> npt.NDArray[np.int8]:
+        """Each scalar's kind as its place in ``KINDS``, shape (scalars,)."""
+        return np.array([KINDS.index(s.kind) for s in self.scalars], dtype=np.int8)
+
+    @cached_property
+    def branches(self) -> npt.NDArray[np.int8]:
+        """Each scalar's ``value_branch``, -1 for None, shape (scalars,)."""
+        return np.array([-1 if s.value_branch is None else s.value_branch for s in self.scalars], dtype=np.int8)
 
     @cached_property
     def columns(self) -> list[str]:

@@ -11,6 +11,7 @@ from streams.decode import columns
 from streams.decode.buffer import Buffer, IntArray
 from streams.decode.cursor import BoolArray, Cursor, Present
 from streams.decode.layout import DOUBLES, EventLayout, Scalar
+from streams.decode.native import library, read
 
 
 def read_columns(layout: EventLayout, buffer: Buffer, starts: IntArray, ends: IntArray) -> tuple[pl.DataFrame, BoolArray]:
@@ -18,6 +19,19 @@ def read_columns(layout: EventLayout, buffer: Buffer, starts: IntArray, ends: In
 
     ``starts`` and ``ends`` say where in the buffer each body lies. What a record's own bytes say never changes another's row.
     """
+    code = library()
+    found, whole = stepwise(layout, buffer, starts, ends) if code is None else read(code, layout, buffer, starts, ends)
+    frame = pl.from_arrow(pa.RecordBatch.from_arrays(list(found.values()), names=list(found)))
+    assert isinstance(frame, pl.DataFrame)
+    if not whole.all():
+        frame = frame.filter(pl.Series(whole))
+    frame, readable = _texts(frame)
+    whole[whole] = readable
+    return frame[layout.columns], whole
+
+
+def stepwise(layout: EventLayout, buffer: Buffer, starts: IntArray, ends: IntArray) -> tuple[dict[str, pa.Array], BoolArray]:
+    """The columns by name and which of the records are whole, but for texts in columns of bytes: nobody has looked at those."""
     buffer.reach(10 * len(layout.scalars) + 512)  # a number has at most ten bytes; a text's column is loaded as wide as its longest
     cursor = Cursor(buffer, starts, ends)
     found: dict[str, pa.Array] = {}
@@ -27,14 +41,7 @@ def read_columns(layout: EventLayout, buffer: Buffer, starts: IntArray, ends: In
             found[scalar.column] = column
         elif column.type == pa.binary_view():  # nobody has looked at these texts yet
             found[f"?{scalar.name}"] = column
-    whole = cursor.whole
-    frame = pl.from_arrow(pa.RecordBatch.from_arrays(list(found.values()), names=list(found)))
-    assert isinstance(frame, pl.DataFrame)
-    if not whole.all():
-        frame = frame.filter(pl.Series(whole))
-    frame, readable = _texts(frame)
-    whole[whole] = readable
-    return frame[layout.columns], whole
+    return found, cursor.whole
 
 
 def _read(cursor: Cursor, scalar: Scalar) -> pa.Array:

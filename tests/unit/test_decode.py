@@ -1,9 +1,10 @@
-"""The columnar decoder equals the record-by-record one, and a bad record never touches its neighbours."""
+"""The columnar decoder equals the record-by-record one, and a bad record never touches its neighbours: in machine code, and by NumPy."""
 
 from __future__ import annotations
 
 import json
 import random
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -20,10 +21,12 @@ from schemas.control import CONTROL_SCHEMA, Control
 from schemas.event import event_schema
 from schemas.framing import WriterSchema
 from schemas.store import CONTROL, FileSchemaStore
+from streams.decode import walk
 from streams.decode.buffer import Buffer
 from streams.decode.decoder import Decoder
 from streams.decode.headers import by_header
 from streams.decode.layout import EventLayout
+from streams.decode.native import library
 from streams.decode.single import fault, plain, read_body
 from streams.decode.walk import read_columns
 from streams.windows.batch import FEATURE, ID, PREDICTION, TARGET, TIME, RawBatch
@@ -42,6 +45,17 @@ DTYPES: dict[str, Any] = {"double": pl.Float64, "float": pl.Float32, "long": pl.
 DTYPES |= {"string": pl.String, "doubles": pl.List(pl.Float64)}
 # What fastavro takes for values and Avro 1.11 forbids.
 LAX = ("a union of two has no branch -", "a boolean is 0 or 1", "does not fit into 64 bits", "does not fit into 32 bits", " doubles has ")
+
+
+@pytest.fixture(autouse=True, scope="module", params=["machine code", "NumPy"])
+def way(request: pytest.FixtureRequest) -> Iterator[str]:
+    """Every test of this file holds for both ways."""
+    with pytest.MonkeyPatch.context() as patch:
+        if request.param == "NumPy":
+            patch.setattr(walk, "library", lambda: None)
+        elif library() is None:
+            pytest.skip("there is no C compiler")
+        yield request.param
 
 
 def make_spec(types: dict[str, str]) -> ModelSpec:
