@@ -18,7 +18,7 @@ from prometheus_client import REGISTRY
 from config.errors import TidemarkError
 from config.settings import settings
 from monitor.metrics_server import serve
-from streams.allocator import limit_arenas
+from streams.allocator import keep_what_lives, limit_arenas
 from streams.channel import KeptChannel
 from streams.judge import ClosedWindow, process_judge
 from streams.pace import Pace
@@ -48,7 +48,7 @@ app = faust.App(
     datadir=str(settings().under_home("faust")),
     stream_wait_empty=False,
 )
-batches = KeptChannel(app, maxsize=4)
+batches = KeptChannel(app, maxsize=1)
 closed_windows = KeptChannel(app, maxsize=64)
 slow_windows = KeptChannel(app, maxsize=64)  # of specs with a method that takes seconds: the others do not wait for them
 commands_topic = app.topic(settings().commands_topic, value_type=bytes, value_serializer="raw", key_serializer="raw", partitions=1)
@@ -80,6 +80,7 @@ class Source(Service):  # type: ignore[misc]
         _running["worker"] = self.worker
         serve(registry, settings().bind, settings().worker_metrics_port)
         await self.worker.start()
+        keep_what_lives()
 
     async def _to_be_judged(self, partition: Partition, closed: ClosedWindow) -> None:
         channel = slow_windows if self.worker.judge.slow(closed) else closed_windows
@@ -96,8 +97,8 @@ class Source(Service):  # type: ignore[misc]
         """Poll for batches and hand them on; hold while the stages behind are full."""
         try:
             while not self.should_stop:
-                for partition, raw in await self.worker.take(POLL_S):
-                    put = asyncio.ensure_future(batches.put([partition, raw]))
+                if taken := await self.worker.take(POLL_S):
+                    put = asyncio.ensure_future(batches.put(taken))
                     while not (await asyncio.wait({put}, timeout=1.0))[0]:
                         await self.worker.hold(0.1)
                     await self.worker.go_on()
@@ -167,7 +168,7 @@ async def windows(stream: Any) -> None:
         if worker is None:  # it makes its last cut: what is left is read again by whoever comes next
             return
         try:
-            await worker.process(*_taken(item))
+            await worker.process(_taken(item))
         except Exception as error:  # noqa: BLE001
             await fatal(error)
             return

@@ -18,7 +18,7 @@ from streams.partition import Partition
 from streams.windows.batch import RawBatch
 
 BATCH_RECORDS = 20_000
-SLICE_RECORDS = 2_000  # taken at a time: that many message objects stay in the processor's cache, and cost half of what 20,000 do
+SLICE_RECORDS = 500  # taken at a time: that many message objects stay in the processor's cache, and cost half of what 20,000 do
 ENDS_EVERY_S = 0.5
 
 
