@@ -22,6 +22,7 @@ import numpy as np
 import polars as pl
 
 from benchmarks.environments import python_of
+from benchmarks.ingest_peers import SIZE_MS
 from benchmarks.table import machine, pair, publish
 from config.settings import ROOT
 from monitor.evaluate import evaluate
@@ -39,10 +40,10 @@ SPEC = (
     "\n".join(["model: {model}", "reference: references/{model}.parquet", "features:", *_FIELDS])
     + """
 prediction: {{column: y, type: double}}
-window: {{size: 60s, grace: 10s}}
-"""
+window: {{size: SIZEms, grace: 10s}}
+""".replace("SIZE", str(SIZE_MS))
 )
-START_MS = 1_700_000_000_000 // 60_000 * 60_000
+START_MS = 1_700_000_000_000 // SIZE_MS * SIZE_MS
 STEP_MS = 3
 
 
@@ -143,7 +144,7 @@ class Bench:
     @property
     def due(self) -> int:
         """Windows that stream time closes, of four models together."""
-        return 4 * ((self.count * STEP_MS - 10_000 - 4 * STEP_MS) // 60_000)
+        return 4 * ((self.count * STEP_MS - 10_000 - 4 * STEP_MS) // SIZE_MS)
 
     def equal(self, windows: Any, results: Iterable[WindowResult]) -> bool:
         """True when every published result is the one that the peer's rows give, to the last digit, and none is missing."""

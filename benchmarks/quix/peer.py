@@ -20,7 +20,7 @@ from quixstreams import Application
 from quixstreams.models import Deserializer
 
 HEADER = 10
-SIZE_S, GRACE_S = 60, 10
+SIZE_S, GRACE_S = 288, 10
 
 
 class AvroBody(Deserializer):
