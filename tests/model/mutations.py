@@ -31,12 +31,11 @@ PROTOCOL = (
     ),
     Part("run offset", "a run is its id and the offset of its run_start", "StreamId.run_offset", make("S R0 E S R0 E")),
     Part("fence", "a generation of the past cannot commit", "Transactions.commit: group metadata", LATE),
-    Part(
-        "token", "a state that was given up has no say, whatever generation its worker is of now", "Worker._commit: Partition.valid", LATE
-    ),
-    Part("discard", "results of a state that was given up are discarded", "Worker.verdict: Partition.valid", make("L0 L1"), 1),
-    Part("drop", "a state whose cut was aborted is dropped and restored", "Worker._commit: Source.reset", LATE),
+    Part("token", "a state that was given up has no say, whatever generation its worker is of now", "Cuts.commit: Partition.valid", LATE),
+    Part("discard", "results of a state that was given up are discarded", "Verdicts.verdict: Partition.valid", make("L0 L1"), 1),
+    Part("drop", "a state whose cut was aborted is dropped and restored", "Cuts.commit: Source.reset", LATE),
     Part("wait", "a restore waits for the transaction that is pending", "Restorer.restore: committed()", LATE),
+    Part("end", "a cut that has been drafted is sent, though the worker be told to end", "Worker.cut: Unbroken", LATE),
     Part("transaction", "results, late, dead letters, cut and offset are one transaction", "Transactions.commit", LATE),
 )
 FULL: Parts = frozenset(p.name for p in PROTOCOL)

@@ -183,6 +183,8 @@ def _send(system: System, slot: str, name: str, worker: Worker, state: State, lo
         return
     held = _without_idle(cut, log, parts, gone) if "idle" not in parts else cut
     ready = tuple(r for r in worker.ready if r[0] not in gone)
+    if "end" not in parts:  # an orderly end that cancels who was about to send: the state goes on as if it had been sent
+        yield f"{name} drops its draft at {cut.position}", system.put(slot, Worker(worker.generation, cut, False, ready))
     if "transaction" not in parts:  # each topic by itself: visible at once, the offsets follow
         system, records = system._replace(published=system.published.plus(records)), Published()
     sent = Worker(worker.generation, cut, False, ready, Transaction(held, records))
