@@ -41,11 +41,13 @@ class Verdicts:
         """Judge a closed window; its result waits for the next cut, and the window goes to those who keep it."""
         judged = await self._verdict(partition, closed) if partition.valid else None
         if judged is not None:  # off the loop: it writes the first page of a report
-            data, result = judged
+            data, result, compared = judged
             binding = self.judge.catalogue[result.spec_digest]
-            await self._run_in("aux", self.reports.closed, data, binding.spec, self.judge.reference_path(binding), result)
+            await self._run_in("aux", self.reports.closed, data, binding.spec, self.judge.reference_path(binding), result, compared)
 
-    async def _verdict(self, partition: Partition, closed: ClosedWindow) -> tuple[WindowData, WindowResult] | None:
+    async def _verdict(
+        self, partition: Partition, closed: ClosedWindow
+    ) -> tuple[WindowData, WindowResult, tuple[WindowResult, ...]] | None:
         began = time.perf_counter()
         slow = self.judge.slow(closed)
         self.soon += not slow
@@ -59,4 +61,4 @@ class Verdicts:
         partition.results[closed.window.id] = result
         partition.evaluation_s[closed.window.id] = time.perf_counter() - began
         self.wake.set()
-        return data, result
+        return data, result, tuple(compared)

@@ -6,6 +6,7 @@ dataset are in the file's own metadata, so a sample is whole or not there at all
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,7 +19,7 @@ from monitor.reports.paths import part_beside, path_of_result, window_files
 from monitor.window import WindowData
 from schemas.result import WindowResult, decode_result, encode_result
 
-_RESULT, _SPEC, _REFERENCE = "tidemark.result", "tidemark.spec", "tidemark.reference"
+_RESULT, _SPEC, _REFERENCE, _COMPARED = "tidemark.result", "tidemark.spec", "tidemark.reference", "tidemark.compared"
 SUFFIX = ".parquet"
 
 
@@ -30,6 +31,7 @@ class Sample:
     spec: ModelSpec
     reference_path: Path
     result: WindowResult
+    compared: tuple[WindowResult, ...] = ()  # against earlier windows
 
 
 def sample_path(home: Path, result: WindowResult) -> Path:
@@ -37,7 +39,14 @@ def sample_path(home: Path, result: WindowResult) -> Path:
     return path_of_result(home / "archive", result).with_suffix(SUFFIX)
 
 
-def write_sample(home: Path, window: WindowData, spec: ModelSpec, reference_path: Path, result: WindowResult) -> Path:
+def write_sample(
+    home: Path,
+    window: WindowData,
+    spec: ModelSpec,
+    reference_path: Path,
+    result: WindowResult,
+    compared: tuple[WindowResult, ...] = (),
+) -> Path:
     """Write a window's sample; a reader sees the whole file or none. A reference below ``home`` is named relative to it.
 
     Raises:
@@ -46,6 +55,7 @@ def write_sample(home: Path, window: WindowData, spec: ModelSpec, reference_path
     path = sample_path(home, result)
     reference = reference_path.relative_to(home) if reference_path.is_relative_to(home) else reference_path
     metadata = {_RESULT: encode_result(result).decode(), _SPEC: spec.model_dump_json(), _REFERENCE: str(reference)}
+    metadata |= {_COMPARED: json.dumps([encode_result(c).decode() for c in compared])} if compared else {}
     with part_beside(path) as part:
         window.frame.write_parquet(part, compression="zstd", compression_level=3, metadata=metadata)
     return path
@@ -60,11 +70,12 @@ def read_sample(home: Path, path: Path) -> Sample:
     try:
         metadata = pl.read_parquet_metadata(path)
         result = decode_result(metadata[_RESULT].encode())
+        compared = tuple(decode_result(text.encode()) for text in json.loads(metadata.get(_COMPARED, "[]")))
         spec = ModelSpec.model_validate_json(metadata[_SPEC])
         frame = pl.read_parquet(path, glob=False)
     except (OSError, KeyError, ValueError, pl.exceptions.PolarsError) as error:
         raise TidemarkError(f"{path} is no sample of a window: {error or type(error).__name__}", "remove the file") from error
-    return Sample(_window(result, frame), spec, home / metadata[_REFERENCE], result)
+    return Sample(_window(result, frame), spec, home / metadata[_REFERENCE], result, compared)
 
 
 def _window(result: WindowResult, frame: pl.DataFrame) -> WindowData:

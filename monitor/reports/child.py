@@ -36,7 +36,7 @@ class Maker:
 
     def _archive(self, job: Record) -> None:
         if self._settings.archive and job.window is not None:
-            write_sample(self._settings.home, job.window, job.spec, job.reference_path, job.result)
+            write_sample(self._settings.home, job.window, job.spec, job.reference_path, job.result, job.compared)
 
     def _snapshot(self, job: Record) -> None:
         if self._settings.workspace:
@@ -54,7 +54,7 @@ class Maker:
             raise FileNotFoundError(f"its reference dataset {job.reference_path.name} is not there any more")
         from monitor.reports.render import full_report  # noqa: PLC0415  # imports Evidently
 
-        html = full_report(job.window, job.spec, job.reference_path, job.result)
+        html = full_report(job.window, job.spec, job.reference_path, job.result, job.compared)
         write_report(job.path, html, Summary.of(job.result, "full"))
 
     def _retain(self) -> None:

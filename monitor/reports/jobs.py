@@ -23,6 +23,7 @@ class Record:
     spec: ModelSpec
     reference_path: Path
     result: WindowResult
+    compared: tuple[WindowResult, ...] = ()  # against earlier windows
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +35,7 @@ class Render:
     reference_path: Path
     result: WindowResult
     path: Path
+    compared: tuple[WindowResult, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -34,7 +34,7 @@ def make_report(installation: Settings, model: str, window: str, run: str | None
     def show(section: str) -> None:
         click.echo(f"{time.monotonic() - began_s:5.1f} s  {section}", err=True)
 
-    html = full_report(sample.window, sample.spec, sample.reference_path, sample.result, show)
+    html = full_report(sample.window, sample.spec, sample.reference_path, sample.result, sample.compared, show)
     path = path_of_result(installation.under_home("reports"), sample.result)
     write_report(path, html, Summary.of(sample.result, "full"))
     parts = path.relative_to(installation.under_home("reports")).parts

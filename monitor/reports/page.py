@@ -25,12 +25,17 @@ def _template(name: str) -> Template:
     return environment.get_template(name)
 
 
-def header(result: WindowResult, notes: tuple[str, ...] = ()) -> str:
-    """The HTML of our part, for the top of a page; every name is escaped. ``notes`` say what the rest of the page leaves out."""
+def header(result: WindowResult, notes: tuple[str, ...] = (), compared: tuple[WindowResult, ...] = ()) -> str:
+    """The HTML of our part, for the top of a page; every name is escaped.
+
+    ``notes`` say what the rest of the page leaves out, ``compared`` are the window's results against earlier windows.
+    """
     columns = ranked(result.columns)
-    return _template("header.html").render(r=result, columns=columns, drifted=[c for c in columns if c.drifted], notes=notes)
+    drifted = [c for c in columns if c.drifted]
+    return _template("header.html").render(r=result, columns=columns, drifted=drifted, notes=notes, compared=compared)
 
 
-def short_page(result: WindowResult, notes: tuple[str, ...], reload_s: int = 0) -> str:
+def short_page(result: WindowResult, notes: tuple[str, ...], reload_s: int = 0, compared: tuple[WindowResult, ...] = ()) -> str:
     """A page of our part alone: while the full report is being made (it then reloads itself), or in its place."""
-    return _template("short.html").render(header=header(result, notes), title=f"{result.model} {utc(result.start_ms)}", reload_s=reload_s)
+    title = f"{result.model} {utc(result.start_ms)}"
+    return _template("short.html").render(header=header(result, notes, compared), title=title, reload_s=reload_s)

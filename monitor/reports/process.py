@@ -53,13 +53,18 @@ class ReportProcess:
         self._thread = threading.Thread(target=self._work, name="reports", daemon=True)
         self._thread.start()
 
-    def closed(self, window: WindowData, spec: ModelSpec, reference_path: Path, result: WindowResult) -> None:
-        """Keep a judged window, and ask for its full report where one is due; returns at once. To be called for every window."""
+    def closed(
+        self, window: WindowData, spec: ModelSpec, reference_path: Path, result: WindowResult, compared: tuple[WindowResult, ...] = ()
+    ) -> None:
+        """Keep a judged window, and ask for its full report where one is due; returns at once. To be called for every window.
+
+        ``compared`` are its results against earlier windows.
+        """
         if self._settings.archive or self._settings.workspace:
             rows = window if self._settings.archive else None
-            self._put(Record(rows, spec, reference_path, result))
+            self._put(Record(rows, spec, reference_path, result, compared))
         if self._is_due(result):
-            self.submit(window, spec, reference_path, result)
+            self.submit(window, spec, reference_path, result, compared)
 
     def _is_due(self, result: WindowResult) -> bool:
         run = (result.model, result.run, result.run_offset)
@@ -67,9 +72,11 @@ class ReportProcess:
         every = self._settings.report_every
         return result.drifted or bool(every and self._windows[run] % every == 0)
 
-    def submit(self, window: WindowData, spec: ModelSpec, reference_path: Path, result: WindowResult) -> None:
+    def submit(
+        self, window: WindowData, spec: ModelSpec, reference_path: Path, result: WindowResult, compared: tuple[WindowResult, ...] = ()
+    ) -> None:
         """Ask for a window's full report; returns at once."""
-        job = Render(window, spec, reference_path, result, path_of_result(self._reports, result))
+        job = Render(window, spec, reference_path, result, path_of_result(self._reports, result), compared)
         self._write_short(job, "Evidently's full report is being made; this page reloads by itself.", "pending")
         self._put(job)
 
@@ -167,7 +174,7 @@ class ReportProcess:
 
     def _write_short(self, job: Render, note: str, state: str) -> None:
         """Write our own part alone; a full disk costs the page, not the stream."""
-        html = short_page(job.result, (note,), RELOAD_S if state == "pending" else 0)
+        html = short_page(job.result, (note,), RELOAD_S if state == "pending" else 0, job.compared)
         try:
             write_report(job.path, html, Summary.of(job.result, state))
         except OSError as error:

@@ -34,7 +34,12 @@ Section = Callable[[], list[BaseWidgetInfo]]
 
 
 def full_report(
-    window: WindowData, spec: ModelSpec, reference_path: Path, result: WindowResult, on_section: Callable[[str], None] = lambda _: None
+    window: WindowData,
+    spec: ModelSpec,
+    reference_path: Path,
+    result: WindowResult,
+    compared: tuple[WindowResult, ...] = (),
+    on_section: Callable[[str], None] = lambda _: None,
 ) -> str:
     """The report's HTML: data drift, data quality and performance, as the spec's monitors ask. A section that Evidently fails on is left
     out, with a note; ``on_section`` is called with the title of each before it is made.
@@ -54,7 +59,7 @@ def full_report(
     notes[:0] = [f"Evidently's part below leaves out {name}: {reason}" for name, reason in columns.left_out.items()]
     if not groups:
         raise TidemarkError("; ".join(notes) or "no column of this window can be drawn", "see the verdicts above")
-    return _escape_data(render_widgets(groups)).replace("<body>", f"<body>\n{header(result, tuple(notes))}", 1)
+    return _escape_data(render_widgets(groups)).replace("<body>", f"<body>\n{header(result, tuple(notes), compared)}", 1)
 
 
 @lru_cache(maxsize=8)

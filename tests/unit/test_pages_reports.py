@@ -139,6 +139,30 @@ def test_the_header_shows_names_literally() -> None:
     assert html.count("&lt;/script&gt;&lt;img src=x onerror=alert(1)&gt;") == 3
 
 
+def test_the_header_shows_earlier_windows() -> None:
+    """Each baseline has a line: which window, what it comes to, the drifted columns by name, escaped; one without rows says why."""
+    hour = 3_600_000
+    before = window_result(judged_column(HOSTILE, 0.5), kind="previous", baseline_start_ms=0, baseline_end_ms=hour)
+    reason = "no rows are kept of the window"
+    lag = window_result(kind="lag:7d", status="insufficient_data", reason=reason, baseline_start_ms=hour, baseline_end_ms=2 * hour)
+    html = header(window_result(judged_column("a", 0.5)), (), (before, lag))
+    table = html[html.index("Against earlier windows") :]
+    lines = [line.split("</tr>")[0] for line in table.split("<tr>")[2:4]]
+    assert "previous" in lines[0]
+    assert "1970-01-01 00:00 to 1970-01-01 01:00" in lines[0]
+    assert "100 %" in lines[0]
+    assert "&lt;img src=x" in lines[0]
+    assert "<img" not in html
+    assert "insufficient data</span> no rows are kept of the window" in lines[1]
+    assert "Against earlier windows" not in header(window_result(judged_column("a", 0.5)))
+
+
+def test_the_header_tells_a_season() -> None:
+    """A column that is as it was a week ago says so behind what changed."""
+    column = replace(judged_column("a", 0.5, changes=("mean 1 → 2",)), hint="seasonal", like_start_ms=3_600_000)
+    assert "mean 1 → 2 (seasonal: as in the window of 1970-01-01 01:00 UTC)" in header(window_result(column))
+
+
 def test_an_infinite_score_is_shown(tmp_path: Path) -> None:
     """A drifted column without a score (it was infinite) is shown as ∞."""
     assert "∞" in header(window_result(judged_column("a", 1.0, score=None)))

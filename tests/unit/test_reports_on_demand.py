@@ -31,6 +31,16 @@ def archive(home: Path, *hours: int, **about: Any) -> list[Path]:
     return [write_sample(home, *judged_window(home, hour, **about)) for hour in hours]
 
 
+def test_a_sample_keeps_the_verdicts_against_earlier_windows(tmp_path: Path) -> None:
+    """Results against baselines are in the sample, and so in a report that is made later."""
+    window, spec, reference, result = judged_window(tmp_path, 3, 1.5)
+    compared = tuple(replace(result, kind=kind, baseline_start_ms=0, baseline_end_ms=1) for kind in ("previous", "lag:1d"))
+    assert read_sample(tmp_path, write_sample(tmp_path, window, spec, reference, result, compared)).compared == compared
+    page = make_report(Settings(home=tmp_path), "m", "last", None).read_text()
+    assert page.count("lag:1d") == 1
+    assert read_sample(tmp_path, write_sample(tmp_path, window, spec, reference, result)).compared == ()
+
+
 def test_a_sample_is_the_judged_window_again(tmp_path: Path) -> None:
     """Rows in order and type, result, spec and reference come back as they were; a moved installation finds its reference."""
     home = tmp_path / "before"
