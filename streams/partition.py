@@ -35,3 +35,8 @@ class Partition:
     def ready(self) -> bool:
         """True when it is ours and restored."""
         return self.valid and self.state is not None
+
+    @property
+    def unpublished(self) -> set[WindowId]:
+        """The closed windows whose results are not committed: they may be judged anew. On the thread that alone touches the state."""
+        return {*list(self.closed_s), *(self.state.pending if self.state is not None else ())}

@@ -26,9 +26,10 @@ from monitor.metrics import Metrics
 from monitor.reports import ReportProcess
 from schemas.store import open_store
 from streams.cuts import Cuts
-from streams.dead_letter_limit import DeadLetterLimit, poisoned
+from streams.dead_letter_limit import DeadLetterLimit
 from streams.decode.decoder import Decoder
 from streams.forgetting import Forgetting
+from streams.intake import Intake
 from streams.judge import ClosedWindow, Judge
 from streams.kept_windows import remove_folders
 from streams.lag import show_lag
@@ -43,7 +44,7 @@ from streams.unbroken import Unbroken
 from streams.verdicts import Verdicts, nowhere
 from streams.windows.batch import RawBatch
 from streams.windows.core import WindowCore
-from streams.windows.state import PartitionState, StreamId, WindowId
+from streams.windows.state import PartitionState, StreamId
 from streams.worker_slot import WorkerSlot
 
 logger = logging.getLogger(__name__)
@@ -61,14 +62,15 @@ class Worker:
         self.metrics = Metrics(registry)
         self.judge = judge
         self.metrics.set_specs(judge.catalogue.current_digests())
-        self.decoder = Decoder(open_store(settings), settings.max_record_bytes)
         self.core = WindowCore(self.judge.catalogue, settings.partitions, int(settings.future_tolerance * 1000), settings.max_open_runs)
         self.source = Source(settings, self._on_assigned, self._on_revoked, self._on_statistics)
         self.slot = WorkerSlot(settings)
         self.producer = transactional_producer(settings, self.slot.transactional_id, self._on_statistics)
         self.transactions = Transactions(settings, self.producer)
         self.cuts = Cuts(self.source, self.transactions, self.judge.catalogue, self.metrics)
-        self.dead_letter_limit = DeadLetterLimit(settings.dead_letter_span, settings.dead_letter_share)
+        decoder = Decoder(open_store(settings), settings.max_record_bytes)
+        limit = DeadLetterLimit(settings.dead_letter_span, settings.dead_letter_share)
+        self.intake = Intake(decoder, self.core, self.judge, limit, self.metrics)
         self.silence = Silence(settings, self.source, self.core)
         self.forgetting = Forgetting(settings, self.metrics)
         self.reports = ReportProcess(settings, self.metrics.report)
@@ -129,69 +131,10 @@ class Worker:
         """Decode batches and put them into windows; closed ones go on to be judged, without waiting for the batches behind."""
         waiting = deque(batches)
         while waiting:
-            partition, windows = await self.run_in("core", self._ingest_next, waiting)
+            partition, windows = await self.run_in("core", self.intake.next, waiting)
+            self.progress_s = max(self.progress_s, self.intake.ingested_s)
             for closed in windows:
                 await self.verdicts.on_closed(partition, closed)
-
-    def _ingest_next(self, waiting: deque[tuple[Partition, RawBatch]]) -> tuple[Partition, list[ClosedWindow]]:
-        """Ingest batches up to the first that closes windows. Each way to this thread and back costs milliseconds under full load."""
-        while True:
-            partition, raw = waiting.popleft()
-            closed = self._ingest_or_drop(partition, raw)
-            if closed or not waiting:
-                return partition, closed
-
-    def _ingest_or_drop(self, partition: Partition, raw: RawBatch) -> list[ClosedWindow]:
-        """Ingest; a batch that fails midway leaves a state that no cut may hold, not even the last one of an orderly end."""
-        try:
-            return self._ingest(partition, raw)
-        except BaseException:
-            partition.valid = False
-            raise
-
-    def _ingest(self, partition: Partition, raw: RawBatch) -> list[ClosedWindow]:
-        state = partition.state
-        if not partition.valid or state is None:
-            return []
-        if raw.follows != state.position:  # nothing may be dropped or come twice between the source and here
-            text = f"a batch of partition {raw.partition} follows offset {raw.follows}, but {state.position} was next"
-            raise TidemarkError(text, "report this: it is a bug; the supervisor starts the worker anew from its last cut")
-        began = time.perf_counter()
-        batch = self.decoder.decode(raw)
-        decoded = time.perf_counter()
-        dead = len(state.dead)
-        closed = self.core.ingest(state, batch, time.monotonic())
-        self.progress_s = time.monotonic()
-        partition.read_to_ms = int(raw.broker_ms[-1])
-        self.metrics.batch(len(raw), decoded - began, time.perf_counter() - decoded)
-        self._count(partition, raw, poisoned(state.dead[dead:]))
-        return self._settle(partition, closed)
-
-    def _settle(self, partition: Partition, windows: list[WindowId]) -> list[ClosedWindow]:
-        # Here, on the core's thread: from now on only the checkpoint reads the rows.
-        state = partition.state
-        if state is None or not windows:
-            return []
-        partition.closed_s |= dict.fromkeys(windows, time.monotonic())
-        closed = [ClosedWindow(state.pending[w], state.pending[w].rows.settle()) for w in windows]
-        if partition.valid:
-            self.judge.kept_windows.closed([(c.window.id, c.settled) for c in closed], _unpublished(partition), self.judge.catalogue)
-        return closed
-
-    def _count(self, partition: Partition, raw: RawBatch, dead: int) -> None:
-        state = partition.state
-        assert state is not None
-        now = time.time()
-        for stream in [*state.ended, *state.streams.values()]:  # of a run that ends the last batch counts, too
-            kind = stream.id.run_kind
-            if stream.received:
-                self.metrics.records(stream.id.model, kind, stream.received)
-                self.metrics.event_received(stream.id.model, kind, now)
-                stream.received = 0
-            if stream.time_ms is not None:
-                self.metrics.set_stream_time(stream.id.model, kind, stream.time_ms / 1000)
-        state.ended.clear()
-        self.dead_letter_limit.add(len(raw), dead)
 
     # --- cuts --------------------------------------------------------------------------------------------------------------------
 
@@ -242,7 +185,7 @@ class Worker:
             self.metrics.restore(time.perf_counter() - began)
             state = restored.state
             logger.info("partition %d restored at offset %d, %d pending windows", partition.number, state.position, len(state.pending))
-            for closed in await self.run_in("core", self._settle, partition, list(state.pending)):
+            for closed in await self.run_in("core", self.intake.settle, partition, list(state.pending)):
                 await self.verdicts.on_closed(partition, closed)
             self.source.start_reading(partition, state.position)
         except Exception as error:  # noqa: BLE001 - a partition that cannot be restored must end the worker, not stay silent
@@ -292,7 +235,7 @@ class Worker:
         folders = []
         for partition in list(self.source.partitions.values()):
             if partition.ready and partition.state is not None:
-                running = {*partition.state.streams, *(w.stream for w in _unpublished(partition))}
+                running = {*partition.state.streams, *(w.stream for w in partition.unpublished)}
                 folders += self.judge.kept_windows.take_ended(partial(self._lies_on, partition.number), running)
         return folders
 
@@ -308,8 +251,8 @@ class Worker:
             return []
         if due_ms is None:
             logger.warning("run %s of model %s ended as aborted: nothing came for TIDEMARK_RUN_TIMEOUT", stream_id.run, stream_id.model)
-            return self._settle(partition, self.core.close_run(partition.state, stream))
-        return self._settle(partition, self.core.advance(partition.state, stream, due_ms))
+            return self.intake.settle(partition, self.core.close_run(partition.state, stream))
+        return self.intake.settle(partition, self.core.advance(partition.state, stream, due_ms))
 
     def show_lag(self) -> int:
         """Show each partition's lag; returns the records not yet read."""
@@ -317,8 +260,3 @@ class Worker:
 
     def _on_statistics(self, text: str) -> None:
         self.metrics.client_statistics(json.loads(text))
-
-
-def _unpublished(partition: Partition) -> set[WindowId]:
-    """The closed windows whose results are not committed: they may be judged anew. On the core's thread."""
-    return {*list(partition.closed_s), *(partition.state.pending if partition.state is not None else ())}

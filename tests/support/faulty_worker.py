@@ -129,18 +129,18 @@ def dropped_draft() -> None:
 
 def slow_first_batch(delay_s: float) -> None:
     """The first batch takes so long to decode."""
-    from streams.worker import Worker
+    from streams.intake import Intake
 
-    real, first = Worker._ingest, threading.Event()
+    real, first = Intake._ingest, threading.Event()
 
-    def ingest(self: Worker, *arguments: Any) -> Any:
+    def ingest(self: Intake, *arguments: Any) -> Any:
         if not first.is_set():
             first.set()
             say("the first batch begins to take long")
             time.sleep(delay_s)
         return real(self, *arguments)
 
-    patch(Worker, "_ingest", ingest)
+    patch(Intake, "_ingest", ingest)
 
 
 def hung_source() -> None:
@@ -159,6 +159,7 @@ def hung_source() -> None:
 
 def fail(where: str) -> None:
     """A plain Python error, no TidemarkError: in the service's polling, an agent's processing, a verdict, a restore or a command."""
+    from streams.intake import Intake
     from streams.judge import Judge
     from streams.verdicts import Verdicts
     from streams.worker import Worker
@@ -178,7 +179,7 @@ def fail(where: str) -> None:
         return
     owner, name = {
         "service": (Source, "_batch"),
-        "agent": (Worker, "_ingest"),
+        "agent": (Intake, "_ingest"),
         "verdict": (Verdicts, "_verdict"),
         "restore": (Restorer, "restore"),
         "commit": (Transactions, "_write"),
