@@ -36,7 +36,7 @@ test: $(STAMP)  ## unit and integration tests against the real broker (ARGS="-k 
 ifdef ARGS
 	@$(BIN)/pytest -m "not drill" $(ARGS)
 else
-	@mkdir -p var; nice -n 15 $(BIN)/pytest -q -n 2 --dist worksteal tests/unit tests/model > var/unit-tests.log 2>&1 & unit=$$!; status=0; \
+	@mkdir -p var; nice -n 15 $(BIN)/pytest -q -m "not drill" -n 2 --dist worksteal tests/unit tests/model > var/unit-tests.log 2>&1 & unit=$$!; status=0; \
 		$(BIN)/pytest -m "not drill" -n 2 --dist loadfile --durations 12 tests/integration || status=$$?; \
 		echo "the unit tests:"; wait $$unit || status=$$?; cat var/unit-tests.log; exit $$status
 endif

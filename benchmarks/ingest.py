@@ -85,7 +85,7 @@ class Bench:
 
     def _world(self, home: Path) -> support.World:
         support.SPEC = SPEC
-        world = support.World.make(home, self.broker.bootstrap_servers, models())
+        world = support.World.make(home, self.broker.bootstrap_servers, models(), workspace=True)
         for model in world.models:
             values(10_000, 0).write_parquet(home / "references" / f"{model}.parquet")
         return world

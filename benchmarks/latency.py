@@ -136,7 +136,9 @@ def run(broker: Broker, home: Path, seconds: float, reports: bool, together: boo
     """One worker under the load; its figures."""
     offsets_ms = {model: 0 if together else place * SIZE_MS // len(models()) for place, model in enumerate(models())}
     spec = SPEC.replace("SHARE", "0.01" if reports else "1.0")
-    world = World.make(home, broker.bootstrap_servers, models(), spec=spec.replace("OFFSET", "0"), reference=values(10_000, 0))
+    world = World.make(
+        home, broker.bootstrap_servers, models(), spec=spec.replace("OFFSET", "0"), reference=values(10_000, 0), workspace=True
+    )
     for model, offset in offsets_ms.items():
         file = world.settings.specs_dir / f"{model}.yaml"
         file.write_text(file.read_text().replace("offset: 0ms", f"offset: {offset}ms"))

@@ -8,10 +8,13 @@ from collections.abc import Callable, Iterator, Mapping
 import pytest
 from confluent_kafka.admin import AdminClient
 from confluent_kafka.cimpl import NewTopic
+from hypothesis import settings
 
 from tests.support.broker import Broker
 
 MakeTopic = Callable[..., str]
+settings.register_profile("untimed", deadline=None)  # the machine has other things to do: no example proves anything by its time
+settings.load_profile("untimed")
 
 
 def _running(home_factory: pytest.TempPathFactory, name: str) -> Iterator[Broker]:

@@ -59,7 +59,9 @@ def values(count: int, seed: int) -> pl.DataFrame:
 
 def make(home: Path, broker: Broker, models: list[str], size: str, **more: object) -> World:
     """Models of eighteen fields and more (154 bytes an event) with windows of a size."""
-    return World.make(home, broker.bootstrap_servers, models, spec=SPEC.replace("SIZE", size), reference=values(10_000, 0), **more)
+    return World.make(
+        home, broker.bootstrap_servers, models, spec=SPEC.replace("SIZE", size), reference=values(10_000, 0), workspace=True, **more
+    )
 
 
 def template(world: World, model: str, run: str = "live") -> Template:

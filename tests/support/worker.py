@@ -56,7 +56,10 @@ class World:
         cls, home: Path, bootstrap_servers: str, models: Iterable[str] = ("m",), *,
         spec: str = "", reference: pl.DataFrame | None = None, **more: object,
     ) -> World:  # fmt: skip
-        """Write specs (``spec`` with each model's name for MODEL) and references, make the topics."""
+        """Write specs (``spec`` with each model's name for MODEL) and references, make the topics.
+
+        Without a workspace, unless ``more`` says otherwise: each worker's report process would import Evidently for seconds of CPU.
+        """
         name = uuid.uuid4().hex[:8]
         topics = {
             f"{t}_topic": f"{t.replace('_', '-')}-{name}"
@@ -67,6 +70,7 @@ class World:
             "specs_dir": home / "specs",
             "bootstrap_servers": bootstrap_servers,
             "group_id": f"g-{name}",
+            "workspace": False,
             **topics,
             **more,
         }
