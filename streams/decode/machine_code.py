@@ -23,34 +23,41 @@ LIMIT_S = 60.0
 
 def folders() -> list[Path]:
     """Where compiled code is kept: beside the source as Python keeps its own, else in the user's cache. Nobody else writes there."""
-    cached = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return [SOURCE.parent / "__pycache__", Path(cached) / "tidemark"]
+    beside = [SOURCE.parent / "__pycache__"]
+    try:
+        cached = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    except RuntimeError:  # a container's user may be a bare number, without a home
+        return beside
+    return [*beside, Path(cached) / "tidemark"]
 
 
 def library_file(places: Sequence[Path]) -> Path:
     """The compiled library in the first of the places that has it or takes it. Its name tells source, flags and machine.
 
     Raises:
-        OSError: there is no compiler, it fails, or nowhere can be written; says which.
+        OSError: there is no compiler, it fails, or no place can be read or written; says which.
     """
     made_of = (SOURCE.read_text(), *FLAGS, sys.platform, platform.machine())
     name = f"walk-{hashlib.sha256(chr(0).join(made_of).encode()).hexdigest()[:16]}.so"
-    for place in places:
-        if (place / name).is_file():
-            return place / name
+    problems = []
+    for attempt in (_kept, _compiled):
+        for place in places:
+            try:
+                if found := attempt(place / name):
+                    return found
+            except OSError as error:  # of this place: another may do
+                problems.append(str(error))
+    raise OSError("; ".join(dict.fromkeys(problems)))
+
+
+def _kept(target: Path) -> Path | None:
+    return target if target.is_file() else None
+
+
+def _compiled(target: Path) -> Path:
     compiler = next(filter(None, map(shutil.which, COMPILERS)), None)
     if compiler is None:
         raise OSError("there is no C compiler: install one (Debian: gcc)")
-    problems = []
-    for place in places:
-        try:
-            return _compiled(compiler, place / name)
-        except OSError as error:
-            problems.append(str(error))
-    raise OSError("; ".join(problems))
-
-
-def _compiled(compiler: str, target: Path) -> Path:
     target.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=target.parent) as folder:
         made = Path(folder) / target.name

@@ -91,6 +91,14 @@ def test_the_image_holds_what_it_should(image: Image, services: dict[str, Any], 
     assert "Read-only file system" in inside.stderr
 
 
+def test_batches_are_decoded_in_machine_code(image: Image, services: dict[str, Any], volumes: dict[str, Path]) -> None:
+    """The image has the compiled walk, and its user loads it from there: nothing can be compiled on the container's read-only root."""
+    look = "from streams.decode.native import library; print(library()._name)"
+    said = _run(image.container(services["worker"], volumes, ["python", "-c", look]))
+    assert said.returncode == 0, said.stderr
+    assert said.stdout.startswith("/opt/tidemark/"), said.stdout
+
+
 def test_configure_fills_the_volumes(image: Image, services: dict[str, Any], volumes: dict[str, Path]) -> None:
     """The one-shot ends with 0 as its user on a read-only root, twice, also when another user of the group ran it before."""
     configure = services["configure"]

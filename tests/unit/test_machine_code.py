@@ -48,6 +48,33 @@ def test_next_place(tmp_path: Path) -> None:
     assert library_file([tmp_path / "file" / "folder", tmp_path / "cache"]).parent == tmp_path / "cache"
 
 
+def test_unreadable_place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A place that may not even be looked into is passed over; alone, the error names it."""
+    closed, cache, looked = tmp_path / "closed", tmp_path / "cache", Path.is_file
+
+    def is_file(path: Path) -> bool:  # root, whom tests may run as, looks into everything
+        if closed in path.parents:
+            raise PermissionError(13, "Permission denied", str(path))
+        return looked(path)
+
+    monkeypatch.setattr(Path, "is_file", is_file)
+    closed.write_text("in the way of a folder")
+    assert library_file([closed, cache]).parent == cache
+    with pytest.raises(OSError, match=r"Permission denied.*closed"):
+        library_file([closed])
+
+
+def test_no_home(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A user without a home, as a container's bare number, has the place beside the source."""
+
+    def home() -> Path:
+        raise RuntimeError("Could not determine home directory.")
+
+    monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
+    monkeypatch.setattr(Path, "home", home)
+    assert machine_code.folders() == [machine_code.SOURCE.parent / "__pycache__"]
+
+
 def test_nowhere(tmp_path: Path) -> None:
     """When no place takes a file, the error names each."""
     (tmp_path / "file").write_text("in the way of a folder")
