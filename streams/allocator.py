@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import ctypes
-import gc
 import sys
 
 M_ARENA_MAX = -8  # of glibc's malloc.h
 ARENAS = 2
-COLLECT_EVERY = 20_000  # containers more than there were: a batch's records come and go between two looks for cycles
 
 
 def limit_arenas() -> bool:
@@ -23,14 +21,3 @@ def limit_arenas() -> bool:
         return bool(ctypes.CDLL(None).mallopt(M_ARENA_MAX, ARENAS))
     except AttributeError:  # musl has no mallopt, and no arenas
         return False
-
-
-def keep_what_lives() -> None:
-    """Take what lives by now out of the cycle collector's sight, and let it look seldom; call it when everything is imported.
-
-    A record taken from the broker is a few container objects. By Python's default each 700 of them are looked through, those that are
-    still there again, and so is all that Faust, Evidently's metrics and polars once made: a fifth of the time it takes to take records.
-    """
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(COLLECT_EVERY, *gc.get_threshold()[1:])

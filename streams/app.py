@@ -18,7 +18,7 @@ from prometheus_client import REGISTRY
 from config.errors import TidemarkError
 from config.settings import settings
 from monitor.metrics_server import serve
-from streams.allocator import keep_what_lives, limit_arenas
+from streams.allocator import limit_arenas
 from streams.channel import KeptChannel
 from streams.judge import ClosedWindow, process_judge
 from streams.pace import Pace
@@ -80,7 +80,6 @@ class Source(Service):  # type: ignore[misc]
         _running["worker"] = self.worker
         serve(registry, settings().bind, settings().worker_metrics_port)
         await self.worker.start()
-        keep_what_lives()
 
     async def _to_be_judged(self, partition: Partition, closed: ClosedWindow) -> None:
         channel = slow_windows if self.worker.judge.slow(closed) else closed_windows

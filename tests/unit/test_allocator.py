@@ -40,28 +40,3 @@ def test_two_arenas_for_many_threads() -> None:
     """With 32 threads glibc makes many arenas; limited to two, it has no more than two."""
     assert arenas("free") > 2
     assert arenas("limited") <= 2
-
-
-SEEN = """
-import gc
-from streams.allocator import keep_what_lives
-cycle = []
-cycle.append(cycle)
-del cycle
-keep_what_lives()
-assert gc.get_freeze_count() > 1000, gc.get_freeze_count()
-assert gc.get_threshold()[0] == 20_000
-made = gc.get_stats()[0]["collections"]
-records = [[n] for n in range(15_000)]
-assert gc.get_stats()[0]["collections"] == made
-class Node: pass
-import weakref
-node = Node(); node.itself = node; seen = weakref.ref(node); del node
-records += [[n] for n in range(15_000)]
-assert seen() is None
-"""
-
-
-def test_what_lives_is_kept_from_the_collector() -> None:
-    """It is frozen, a batch's records make no look for cycles, and cycles are found all the same, later."""
-    subprocess.run([sys.executable, "-c", SEEN], check=True, timeout=60)
