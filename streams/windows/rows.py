@@ -93,7 +93,7 @@ class HeldRows:
         """Take duplicates out, and what lies beyond the sample. Rows keep their place: stored ones stay stored."""
         if not self.fresh:  # what is stored has been compacted before
             return
-        fresh = concat(self.fresh)
+        fresh = concat(self.fresh, rechunk=True)  # few pieces make whatever follows fast, and let go of the batches that they come from
         if not self.overflowed and self.held <= self.max_rows and not _repeats([fresh, *([] if self.stored is None else [self.stored])]):
             self.fresh = [fresh]
             return
