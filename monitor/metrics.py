@@ -22,6 +22,7 @@ from schemas.result import REFERENCE, WindowResult
 disable_created_metrics()  # type: ignore[no-untyped-call]
 
 OUTCOMES = ("made", "failed", "dropped")  # of a report
+EARLY_OUTCOMES = ("used", "again")
 STATUSES = ("ok", "insufficient_data", "error")
 SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
 
@@ -104,6 +105,9 @@ class Metrics:
             self._dead_letters.labels(reason)
         for outcome in OUTCOMES:
             self._reports.labels(outcome)
+        self._early = counter("tidemark_early_verdicts_total", "Windows judged before they closed: used, or judged again", ("outcome",))
+        for outcome in EARLY_OUTCOMES:
+            self._early.labels(outcome)
         self._batch_records = Summary("tidemark_batch_records", "Records per batch", registry=registry)
         self._decode = seconds("tidemark_batch_decode_seconds", "Decoding one batch")
         self._ingest = seconds("tidemark_batch_ingest_seconds", "Putting one batch into windows")
@@ -236,6 +240,10 @@ class Metrics:
         """Count records whose ``event_id`` was already in their window."""
         if self._admit(model, run_kind):
             self._duplicates.labels(model, run_kind).inc(n)
+
+    def early_verdict(self, outcome: str) -> None:
+        """Count a window that was judged before it closed; ``outcome`` is one of ``EARLY_OUTCOMES``."""
+        self._early.labels(outcome).inc()
 
     def dead_letters(self, reason: str, n: int) -> None:
         """Count dead letters; ``reason`` is one of ``DEAD_LETTER_REASONS``."""

@@ -20,6 +20,7 @@ from config.settings import settings
 from monitor.metrics_server import serve
 from streams.allocator import limit_arenas
 from streams.channel import KeptChannel
+from streams.cut_times import CutTimes
 from streams.judge import ClosedWindow, process_judge
 from streams.pace import Pace
 from streams.partition import Partition
@@ -82,7 +83,7 @@ class Source(Service):  # type: ignore[misc]
         await self.worker.start()
 
     async def _to_be_judged(self, partition: Partition, closed: ClosedWindow) -> None:
-        channel = slow_windows if self.worker.judge.slow(closed) else closed_windows
+        channel = slow_windows if self.worker.judge.slow(closed.id) else closed_windows
         await channel.put([partition, closed])
 
     async def on_shutdown(self) -> None:
@@ -106,15 +107,16 @@ class Source(Service):  # type: ignore[misc]
 
     @Service.task  # type: ignore[untyped-decorator]
     async def cut(self) -> None:
-        """Cut every second or so, and at once when results are ready."""
-        pace = Pace(CUTS_AT_ONCE, CUT_EVERY_S)
+        """Cut every second or so, and at once what has a result."""
+        pace, times = Pace(CUTS_AT_ONCE, CUT_EVERY_S), CutTimes(settings().cut_interval, time.monotonic())
+        wake = self.worker.verdicts.wake
         try:
             while not self.should_stop:
-                await _wait(self.worker.verdicts.wake, settings().cut_interval)
+                await _wait(wake, times.wait_s(time.monotonic()))
                 if self.worker.verdicts.soon:  # a cut that begins now would let the result wait for the next one
-                    await _wait(self.worker.verdicts.wake, PATIENCE_S)
+                    await _wait(wake, PATIENCE_S)
                 await self.sleep(pace.wait_s(time.monotonic()))
-                await self.worker.cut()
+                await self.worker.cut(only_results=not times.all_now(time.monotonic(), wake.is_set()))
         except Exception as error:  # noqa: BLE001
             await fatal(error)
 

@@ -32,11 +32,12 @@ class Cuts:
         self.catalogue = catalogue
         self.metrics = metrics
 
-    def drafts(self) -> list[tuple[Partition, Draft]]:
-        """What each partition has for a cut at its position. On the thread that alone touches the partitions' states."""
+    def drafts(self, only_results: bool = False) -> list[tuple[Partition, Draft]]:
+        """What each partition (with ``only_results``: that has a result) has for a cut at its position. On the thread that alone touches
+        the partitions' states."""
         drafts: list[tuple[Partition, Draft]] = []
         for partition in list(self.source.partitions.values()):
-            if partition.ready and partition.state is not None:
+            if partition.ready and partition.state is not None and (partition.results or not only_results):
                 try:
                     draft = checkpoint.take(partition.state, partition.results, self.catalogue, partition.compared)
                     self._show(partition)  # now that the rows lie in few pieces

@@ -10,6 +10,7 @@ from config.errors import TidemarkError
 from monitor.metrics import Metrics
 from streams.dead_letter_limit import DeadLetterLimit, poisoned
 from streams.decode.decoder import Decoder
+from streams.early import Early, EarlyWindows
 from streams.judge import ClosedWindow, Judge
 from streams.partition import Partition
 from streams.windows.batch import RawBatch
@@ -26,10 +27,12 @@ class Intake:
         self.judge = judge
         self.limit = limit
         self.metrics = metrics
+        self.early = EarlyWindows(judge.catalogue, judge.slow, metrics.early_verdict)
         self.ingested_s = 0.0
 
-    def next(self, waiting: deque[tuple[Partition, RawBatch]]) -> tuple[Partition, list[ClosedWindow]]:
-        """Ingest batches up to the first that closes windows. Each way to this thread and back costs milliseconds under full load.
+    def next(self, waiting: deque[tuple[Partition, RawBatch]]) -> tuple[Partition, list[ClosedWindow], list[Early]]:
+        """Ingest batches up to the first that closes windows, or lets some be judged early. Each way to this thread and back costs
+        milliseconds under full load.
 
         Raises:
             TidemarkError: a batch does not follow the one before, or too many records are dead letters.
@@ -37,8 +40,9 @@ class Intake:
         while True:
             partition, raw = waiting.popleft()
             closed = self._ingest_or_drop(partition, raw)
-            if closed or not waiting:
-                return partition, closed
+            early = self.early.due(partition.state, partition.early) if partition.valid and partition.state is not None else []
+            if closed or early or not waiting:
+                return partition, closed, early
 
     def settle(self, partition: Partition, windows: Sequence[WindowId]) -> list[ClosedWindow]:
         """Closed windows as they are to be judged, their rows kept for baselines: from now on only the checkpoint reads them."""
@@ -46,9 +50,9 @@ class Intake:
         if state is None or not windows:
             return []
         partition.closed_s |= dict.fromkeys(windows, time.monotonic())
-        closed = [ClosedWindow(state.pending[w], state.pending[w].rows.settle()) for w in windows]
+        closed = [self.early.closed(state.pending[w], partition.early) for w in windows]
         if partition.valid:
-            self.judge.kept_windows.closed([(c.window.id, c.settled) for c in closed], partition.unpublished, self.judge.catalogue)
+            self.judge.kept_windows.closed([(c.id, c.settled) for c in closed], partition.unpublished, self.judge.catalogue)
         return closed
 
     def _ingest_or_drop(self, partition: Partition, raw: RawBatch) -> list[ClosedWindow]:

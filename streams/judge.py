@@ -20,17 +20,23 @@ from schemas.result import WindowResult
 from streams.kept_windows import KeptWindows
 from streams.windows.catalogue import Binding, Catalogue
 from streams.windows.rows import Settled
-from streams.windows.state import WindowState
+from streams.windows.state import WindowId, WindowState
 
 logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
 class ClosedWindow:
-    """A closed window, settled: nothing is added to it any more."""
+    """A window as it is judged: what has come to it so far. ``versions`` are those of the model, sorted."""
 
-    window: WindowState
+    id: WindowId
+    versions: tuple[str, ...]
     settled: Settled
+
+    @classmethod
+    def of(cls, window: WindowState) -> ClosedWindow:
+        """The window as it is now. On the thread that alone touches partitions' states."""
+        return cls(window.id, tuple(sorted(window.versions)), window.rows.settle())
 
 
 class Judge:
@@ -71,9 +77,9 @@ class Judge:
                     logger.error("windows of %s that were opened by an earlier spec cannot be judged: %s", binding.spec.model, error)
                     self._slow[binding.digest] = False
 
-    def slow(self, closed: ClosedWindow) -> bool:
+    def slow(self, window: WindowId) -> bool:
         """True when judging the window takes a slow method."""
-        return self._slow.get(closed.window.id.digest, False)
+        return self._slow.get(window.digest, False)
 
     def reference_path(self, binding: Binding) -> Path:
         """Where the reference of a binding is kept."""
@@ -81,7 +87,7 @@ class Judge:
 
     def data(self, closed: ClosedWindow, partition: int) -> WindowData:
         """A closed window as the monitors want it."""
-        window_id, settled = closed.window.id, closed.settled
+        window_id, settled = closed.id, closed.settled
         binding = self.catalogue[window_id.digest]
         frame, names = settled.frame, binding.names(settled.frame.columns)
         return WindowData(
@@ -93,7 +99,7 @@ class Judge:
             end_ms=window_id.end_ms,
             spec_digest=window_id.digest,
             source_partition=partition,
-            model_versions=tuple(sorted(closed.window.versions)),
+            model_versions=closed.versions,
             frame=frame.select(pl.col(c).alias(n) for c, n in names.items()),
             rows=settled.rows,
             duplicates=settled.duplicates,
@@ -105,8 +111,8 @@ class Judge:
         """The window's data and its results: against the reference, then against each baseline. What fails is one with status ``error``."""
         data = self.data(closed, partition)
         binding = self.catalogue[data.spec_digest]
-        baselines = self.kept_windows.baselines(closed.window.id, binding)
-        return data, self.evaluator.judge(data, binding.spec, self.reference_path(binding), self.slow(closed), baselines)
+        baselines = self.kept_windows.baselines(closed.id, binding)
+        return data, self.evaluator.judge(data, binding.spec, self.reference_path(binding), self.slow(closed.id), baselines)
 
     def _keep(self, spec: ModelSpec, fingerprint: str) -> None:
         kept = self.reference_path(Binding(spec, fingerprint))

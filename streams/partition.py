@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from schemas.result import WindowResult
+from streams.early import Early
 from streams.windows.state import PartitionState, WindowId
 
 
@@ -29,6 +30,7 @@ class Partition:
     results: dict[WindowId, WindowResult] = field(default_factory=dict)
     compared: dict[WindowId, list[WindowResult]] = field(default_factory=dict)  # with earlier windows, beside the result
     evaluation_s: dict[WindowId, float] = field(default_factory=dict)
+    early: dict[WindowId, Early | None] = field(default_factory=dict)  # judged before they close, or left alone (None)
     closed_s: dict[WindowId, float] = field(default_factory=dict)  # closed and not yet committed; monotonic clock, for metrics
 
     @property

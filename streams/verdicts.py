@@ -11,6 +11,7 @@ from config.errors import TidemarkError
 from monitor.reports import ReportProcess
 from monitor.window import WindowData
 from schemas.result import WindowResult
+from streams.early import Early
 from streams.judge import ClosedWindow, Judge
 from streams.partition import Partition
 
@@ -37,6 +38,10 @@ class Verdicts:
         self.soon = 0
         self._run_in = run_in
 
+    def ahead(self, partition: Partition, early: Early) -> None:
+        """Have a window judged that has not closed yet; :meth:`verdict` takes the answer when it does."""
+        early.verdict = asyncio.ensure_future(self._judged(partition, early.closed, slow=False))
+
     async def verdict(self, partition: Partition, closed: ClosedWindow) -> None:
         """Judge a closed window; its result waits for the next cut, and the window goes to those who keep it."""
         judged = await self._verdict(partition, closed) if partition.valid else None
@@ -48,17 +53,24 @@ class Verdicts:
     async def _verdict(
         self, partition: Partition, closed: ClosedWindow
     ) -> tuple[WindowData, WindowResult, tuple[WindowResult, ...]] | None:
-        began = time.perf_counter()
-        slow = self.judge.slow(closed)
+        early = partition.early.pop(closed.id, None)
+        known = early.verdict if early is not None and early.closed is closed else None
+        slow = self.judge.slow(closed.id)
         self.soon += not slow
         try:
-            data, (result, *compared) = await self._run_in("slow" if slow else "judge", self.judge.judge, closed, partition.number)
+            data, (result, *compared), took_s = await (known or self._judged(partition, closed, slow))
         finally:
             self.soon -= not slow
         if not partition.valid:  # revoked or reset meanwhile: whoever restores it judges again
             return None
-        partition.compared[closed.window.id] = compared  # first: a cut that sees the result takes these along
-        partition.results[closed.window.id] = result
-        partition.evaluation_s[closed.window.id] = time.perf_counter() - began
+        partition.compared[closed.id] = compared  # first: a cut that sees the result takes these along
+        partition.results[closed.id] = result
+        partition.evaluation_s[closed.id] = took_s
         self.wake.set()
         return data, result, tuple(compared)
+
+    async def _judged(self, partition: Partition, closed: ClosedWindow, slow: bool) -> tuple[WindowData, tuple[WindowResult, ...], float]:
+        """The window's data, its results, and the seconds that they took."""
+        began = time.perf_counter()
+        data, results = await self._run_in("slow" if slow else "judge", self.judge.judge, closed, partition.number)
+        return data, results, time.perf_counter() - began

@@ -131,15 +131,19 @@ class Worker:
         """Decode batches and put them into windows; closed ones go on to be judged, without waiting for the batches behind."""
         waiting = deque(batches)
         while waiting:
-            partition, windows = await self.run_in("core", self.intake.next, waiting)
+            partition, windows, early = await self.run_in("core", self.intake.next, waiting)
             self.progress_s = max(self.progress_s, self.intake.ingested_s)
+            for window in early:
+                self.verdicts.ahead(partition, window)
             for closed in windows:
                 await self.verdicts.on_closed(partition, closed)
 
     # --- cuts --------------------------------------------------------------------------------------------------------------------
 
-    async def cut(self) -> None:
+    async def cut(self, only_results: bool = False) -> None:
         """Write what has come about since the last cut, in one transaction. One that has begun is ended, though its caller be cancelled.
+
+        With ``only_results``, of the partitions only that have a result: it need not wait until the others' rows are written.
 
         A draft takes from the partitions' states what it holds. Were it dropped on the way to its transaction, as the end of a service
         drops what its tasks wait for, the next cut would name chunks that nobody has written.
@@ -147,11 +151,11 @@ class Worker:
         Raises:
             TidemarkError: the producer cannot go on; the process has to end.
         """
-        await self._cutting.run(self._cut)
+        await self._cutting.run(partial(self._cut, only_results))
 
-    async def _cut(self) -> None:
+    async def _cut(self, only_results: bool) -> None:
         self.verdicts.wake.clear()
-        drafts = await self.run_in("core", self.cuts.drafts)
+        drafts = await self.run_in("core", self.cuts.drafts, only_results)
         if drafts:
             await self.run_in("commit", self.cuts.commit, drafts)
             self.progress_s = time.monotonic()

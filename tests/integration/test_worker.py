@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from streams.partitioner import partition_of
 from tests.support.broker import Broker
 from tests.support.worker import World, event, mark
 
@@ -30,8 +31,9 @@ def replayed(world: World, run: str, count: int, step_ms: int = 100) -> list[tup
 
 
 def test_a_replay_becomes_results_and_metrics(world: World) -> None:
-    """A replay of 1,000 events in ten windows gives ten results with exact counts, each once, and the series Prometheus reads."""
-    world.start()
+    """A replay of 1,000 events in ten windows gives ten results with exact counts, each once, the series that Prometheus reads, and a
+    snapshot each in the workspace."""
+    world.start(workspace=True)
     results = world.reader("results")
     world.send(replayed(world, "r1", 1000))
     world.wait_for(lambda: len(results.results()) >= 10)
@@ -45,6 +47,7 @@ def test_a_replay_becomes_results_and_metrics(world: World) -> None:
         lambda: any(k.startswith("tidemark_windows_total{") and v == 10 for k, v in world.metrics().items()),
         why="tidemark_windows_total 10",
     )
+    world.wait_for(lambda: len(list(world.settings.under_home("workspace").glob("*/snapshots/*.json"))) == 10, why="ten snapshots")
 
 
 def test_poison_and_late_records_lie_apart(world: World) -> None:
@@ -65,6 +68,52 @@ def test_poison_and_late_records_lie_apart(world: World) -> None:
     assert sorted(reasons) == [b"no_framing", b"no_framing", b"undecodable", b"undecodable", b"unknown_schema"]
     assert dict(dead.messages[0].headers() or [])["tidemark.topic"] == world.settings.predictions_topic.encode()
     assert [m.value() for m in lates.messages] == [late]
+
+
+def test_live_windows_are_judged_before_they_close(world: World) -> None:
+    """A window is judged when half of its grace is over. Its result is used when no row has come since, else it is judged again and has
+    that row."""
+    world.start()
+    writer, results = world.writer("m"), world.reader("results")
+    began = int(time.time() * 1000) // 10_000 * 10_000 - 60_000
+
+    def send(*seconds: float) -> None:
+        world.send(("m", event(writer, int(s * 1000), began + int(s * 1000))) for s in seconds)
+        reached = began + int(max(seconds) * 1000)
+        world.wait_for(lambda: reached in (round(v * 1000) for k, v in world.metrics().items() if k.startswith("tidemark_stream_time")))
+
+    send(*range(10), 11.2)
+    send(12)
+    world.wait_for(lambda: len(results.results()) == 1)
+    send(*range(13, 20), 21.2)
+    send(14.5, 22)
+    world.wait_for(lambda: len(results.results()) == 2)
+    assert [r.rows for r in results.results()] == [10, 10]
+    early = {k: v for k, v in world.metrics().items() if k.startswith("tidemark_early_verdicts_total")}
+    assert early == {'tidemark_early_verdicts_total{outcome="used"}': 1, 'tidemark_early_verdicts_total{outcome="again"}': 1}
+
+
+def test_a_result_waits_for_no_other_partition(tmp_path: Path, broker: Broker) -> None:
+    """A result is committed with its own partition's position; the other partitions' turn comes with their cut, here the last one."""
+    models = [f"m{n}" for n in range(8)]
+    world = World.make(tmp_path / "one", broker.bootstrap_servers, models, cut_interval=600)
+    try:
+        process = world.start()
+        began = int(time.time() * 1000) // 10_000 * 10_000 - 60_000
+        first, *others = {partition_of(m.encode(), world.settings.partitions): m for m in models}.values()
+        for model in others:
+            world.send([(model, event(world.writer(model), 0, began, model=model))])
+        writer = world.writer(first)
+        world.send((first, event(writer, n, began + n * 1000, model=first)) for n in range(13))
+        results = world.reader("results")
+        world.wait_for(lambda: len(results.results()) == 1)
+        world.wait_for(lambda: sum(v for k, v in world.metrics().items() if k.startswith("tidemark_records_total")) == 13 + len(others))
+        assert world.committed() == {partition_of(first.encode(), world.settings.partitions): 13}
+        process.terminate()
+        assert process.wait(30) == 0
+        assert sorted(world.committed().values()) == [1] * len(others) + [13]
+    finally:
+        world.stop()
 
 
 def test_a_live_model_that_stops(tmp_path: Path, broker: Broker) -> None:

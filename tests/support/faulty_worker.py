@@ -95,8 +95,8 @@ def end_amid_cut() -> None:
     real, real_stop = Cuts.drafts, Worker.stop
     first, ends = threading.Event(), threading.Event()
 
-    def drafts(self: Cuts) -> Any:
-        found = real(self)
+    def drafts(self: Cuts, only_results: bool = False) -> Any:
+        found = real(self, only_results)
         if not first.is_set() and any(draft.chunks for _, draft in found):
             first.set()
             say("a cut is drafted")
@@ -116,8 +116,8 @@ def dropped_draft() -> None:
     real = Cuts.drafts
     first = threading.Event()
 
-    def drafts(self: Cuts) -> Any:
-        found = real(self)
+    def drafts(self: Cuts, only_results: bool = False) -> Any:
+        found = real(self, only_results)
         if not first.is_set() and any(draft.chunks for _, draft in found):
             first.set()
             say("a draft is dropped")

@@ -122,6 +122,14 @@ class World:
         self.readers.append(Reader(self.settings, getattr(self.settings, f"{topic}_topic")))
         return self.readers[-1]
 
+    def committed(self) -> dict[int, int]:
+        """The group's committed offsets, by partition; one without any is left out."""
+        consumer = Consumer({"bootstrap.servers": self.settings.brokers, "group.id": self.settings.group_id})
+        asked = [TopicPartition(self.settings.predictions_topic, n) for n in range(self.settings.partitions)]
+        found = {p.partition: p.offset for p in consumer.committed(asked, timeout=30) if p.offset >= 0}
+        consumer.close()
+        return found
+
     def writer(self, model: str) -> WriterSchema:
         """The model's event schema, in the store."""
         return FileSchemaStore(self.settings.under_home("schemas")).register(model, event_schema(self.specs[model]))

@@ -61,7 +61,7 @@ def closed(judge: Judge) -> ClosedWindow:
     }
     rows.add(pl.DataFrame(columns))
     state = WindowState(WindowId(StreamId("m", "r1", 7), 0, 10_000, binding.digest), rows, {"1"})
-    return ClosedWindow(state, rows.settle())
+    return ClosedWindow.of(state)
 
 
 def test_columns_have_their_true_names(judge: Judge) -> None:
@@ -79,7 +79,7 @@ def test_columns_have_their_true_names(judge: Judge) -> None:
 def test_a_window_that_cannot_be_judged_is_a_result(judge: Judge) -> None:
     """With its reference gone, the window's result has status error and the reason; nothing is raised."""
     window = closed(judge)
-    binding = judge.catalogue[window.window.id.digest]
+    binding = judge.catalogue[window.id.digest]
     again = Judge(judge.settings)
     again.catalogue.add(binding, current=False)
     judge.reference_path(binding).unlink()

@@ -113,7 +113,7 @@ def result_of(judge: Judge, events: list[bytes]) -> WindowResult:
     assert batch.invalid == []
     (closed,) = WindowCore(judge.catalogue, 1, 60_000, 3).ingest(state, batch)
     window = state.pending[closed]
-    return judge.judge(ClosedWindow(window, window.rows.settle()), 0)[1][0]
+    return judge.judge(ClosedWindow.of(window), 0)[1][0]
 
 
 def store(judge: Judge, schema: dict[str, Any]) -> WriterSchema:
