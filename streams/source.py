@@ -88,8 +88,8 @@ class Source:
                 "session.timeout.ms": int(settings.session_timeout * 1000),
                 "heartbeat.interval.ms": max(100, int(settings.session_timeout * 1000 / 4)),
                 "max.poll.interval.ms": int(settings.max_poll_interval * 1000),
-                "queued.min.messages": 100_000,
-                "queued.max.messages.kbytes": 65_536,
+                "queued.min.messages": 20_000,  # a partition; the worker takes some 2,000 in the time that a full queue fetches nothing
+                "queued.max.messages.kbytes": 16_384,
                 "fetch.message.max.bytes": 4_000_000,
                 # A partition whose queue is full fetches nothing for this long: librdkafka's second would empty the queue, again and again.
                 "fetch.queue.backoff.ms": 10,
