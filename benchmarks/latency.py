@@ -70,8 +70,8 @@ class Watch:
                 self.rows[result["model"], result["end_ms"]] = result["rows"]
 
     def metrics(self) -> None:
-        """Note what the metrics say, four times a second: the time of a window's result there is the gauge's own."""
-        while not self.over.wait(0.25):
+        """Note what the metrics say, each second, when the lag is taken: the time of a window's result there is the gauge's own."""
+        while not self.over.wait(1.0):
             ends: dict[str, int] = {}
             closed: dict[str, float] = {}
             lag = 0.0

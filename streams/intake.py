@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from config.errors import TidemarkError
 from monitor.metrics import Metrics
@@ -30,9 +30,11 @@ class Intake:
         self.early = EarlyWindows(judge.catalogue, judge.slow, metrics.early_verdict)
         self.ingested_s = 0.0
 
-    def next(self, waiting: deque[tuple[Partition, RawBatch]]) -> tuple[Partition, list[ClosedWindow], list[Early]]:
-        """Ingest batches up to the first that closes windows, or lets some be judged early. Each way to this thread and back costs
-        milliseconds under full load.
+    def next(
+        self, waiting: deque[tuple[Partition, RawBatch]], give_way: Callable[[], bool]
+    ) -> tuple[Partition, list[ClosedWindow], list[Early]]:
+        """Ingest batches up to the first that closes windows, or lets some be judged early, or until ``give_way`` says that this thread
+        is wanted for something else. Each way to it and back costs milliseconds under full load.
 
         Raises:
             TidemarkError: a batch does not follow the one before, or too many records are dead letters.
@@ -41,7 +43,7 @@ class Intake:
             partition, raw = waiting.popleft()
             closed = self._ingest_or_drop(partition, raw)
             early = self.early.due(partition.state, partition.early) if partition.valid and partition.state is not None else []
-            if closed or early or not waiting:
+            if closed or early or not waiting or give_way():
                 return partition, closed, early
 
     def settle(self, partition: Partition, windows: Sequence[WindowId]) -> list[ClosedWindow]:

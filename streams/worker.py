@@ -131,7 +131,7 @@ class Worker:
         """Decode batches and put them into windows; closed ones go on to be judged, without waiting for the batches behind."""
         waiting = deque(batches)
         while waiting:
-            partition, windows, early = await self.run_in("core", self.intake.next, waiting)
+            partition, windows, early = await self.run_in("core", self.intake.next, waiting, self.verdicts.wake.is_set)
             self.progress_s = max(self.progress_s, self.intake.ingested_s)
             for window in early:
                 self.verdicts.ahead(partition, window)
