@@ -31,7 +31,7 @@ def library() -> ctypes.CDLL | None:
     try:
         return _declared(ctypes.CDLL(str(library_file(folders())))) if sys.byteorder == "little" else None
     except OSError as error:
-        logger.warning("batches are decoded by NumPy, which takes twice the time: %s", error)
+        logger.warning("batches are decoded by NumPy, which takes up to twice the time: %s", error)
         return None
 
 
