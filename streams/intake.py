@@ -41,8 +41,7 @@ class Intake:
         """
         while True:
             partition, raw = waiting.popleft()
-            closed = self._ingest_or_drop(partition, raw)
-            early = self.early.due(partition.state, partition.early) if partition.valid and partition.state is not None else []
+            closed, early = self._ingest_or_drop(partition, raw)
             if closed or early or not waiting or give_way():
                 return partition, closed, early
 
@@ -57,7 +56,7 @@ class Intake:
             self.judge.kept_windows.closed([(c.id, c.settled) for c in closed], partition.unpublished, self.judge.catalogue)
         return closed
 
-    def _ingest_or_drop(self, partition: Partition, raw: RawBatch) -> list[ClosedWindow]:
+    def _ingest_or_drop(self, partition: Partition, raw: RawBatch) -> tuple[list[ClosedWindow], list[Early]]:
         """Ingest; a batch that fails midway leaves a state that no cut may hold, not even the last one of an orderly end."""
         try:
             return self._ingest(partition, raw)
@@ -65,10 +64,10 @@ class Intake:
             partition.valid = False
             raise
 
-    def _ingest(self, partition: Partition, raw: RawBatch) -> list[ClosedWindow]:
+    def _ingest(self, partition: Partition, raw: RawBatch) -> tuple[list[ClosedWindow], list[Early]]:
         state = partition.state
         if not partition.valid or state is None:
-            return []
+            return [], []
         if raw.follows != state.position:  # nothing may be dropped or come twice between the source and here
             text = f"a batch of partition {raw.partition} follows offset {raw.follows}, but {state.position} was next"
             raise TidemarkError(text, "report this: it is a bug; the supervisor starts the worker anew from its last cut")
@@ -81,7 +80,7 @@ class Intake:
         partition.read_to_ms = int(raw.broker_ms[-1])
         self.metrics.batch(len(raw), decoded - began, time.perf_counter() - decoded)
         self._count(partition, raw, poisoned(state.dead[dead:]))
-        return self.settle(partition, closed)
+        return self.settle(partition, closed), self.early.due(state, partition.early)
 
     def _count(self, partition: Partition, raw: RawBatch, dead: int) -> None:
         state = partition.state
