@@ -11,6 +11,7 @@ from confluent_kafka import Consumer, TopicPartition
 from config.errors import TidemarkError
 from config.settings import Settings
 from schemas.result import REFERENCE, WindowResult, decode_result
+from streams.watermarks import watermarks
 
 TAIL_RECORDS = 2000  # of the results topic: enough for the last window and the last drifted one of every model
 
@@ -44,7 +45,7 @@ def last_results(settings: Settings, partition: int, timeout_s: float = 10.0) ->
     )
     try:
         source = TopicPartition(settings.results_topic, partition)
-        low, high = reader.get_watermark_offsets(source, timeout=timeout_s)
+        low, high = watermarks(reader, source, timeout_s)
         reader.assign([TopicPartition(settings.results_topic, partition, max(low, high - TAIL_RECORDS))])
         return _newest(reader, time.monotonic() + timeout_s) if high > low else []
     finally:

@@ -13,6 +13,7 @@ from config.errors import TidemarkError
 from config.settings import Settings
 from streams import checkpoint
 from streams.kafka_errors import kafka_error
+from streams.watermarks import watermarks
 from streams.windows.catalogue import Catalogue
 from streams.windows.state import PartitionState
 
@@ -64,7 +65,7 @@ class Restorer:
         committed = self._committed(reader, source)
         if committed is None:
             return None
-        low, high = reader.get_watermark_offsets(source, timeout=self.settings.transaction_timeout)
+        low, high = watermarks(reader, source, self.settings.transaction_timeout)
         if committed.offset == OFFSET_INVALID:
             return Restored(PartitionState(partition, low), {}, 0)
         found = self._cut(reader, partition, committed)
