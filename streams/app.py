@@ -18,7 +18,7 @@ from prometheus_client import REGISTRY
 from config.errors import TidemarkError
 from config.settings import settings
 from monitor.metrics_server import serve
-from streams.allocator import limit_arenas
+from streams.allocator import give_back, limit_arenas
 from streams.channel import KeptChannel
 from streams.cut_times import CutTimes
 from streams.judge import ClosedWindow, process_judge
@@ -31,8 +31,8 @@ logger = logging.getLogger(__name__)
 BROKER_LIMIT_S = 12.0  # without an answer of any broker; then the process ends, and its supervisor starts it anew
 BROKER_LOOK_S = 2.0  # between two looks; with the 3 s that one may take, the process is gone within 30 s of the last answer
 PATIENCE_S = 0.2  # for windows that are being judged
-POLL_S = 0.05  # half of it is what a record waits on average before it is decoded; small batches cost 2 ms each, whatever their size
 CUTS_AT_ONCE, CUT_EVERY_S = 4, 0.25  # a cut costs 20-40 ms: a few follow each other at once, but a replay's results go together
+GIVE_BACK_S = 60.0  # between two times that unused memory goes back to the kernel: 20-50 ms on a thread that waits for the broker else
 END_LIMIT_S = 12.0  # for an orderly end after a fatal error
 
 limit_arenas()
@@ -97,7 +97,7 @@ class Source(Service):  # type: ignore[misc]
         """Poll for batches and hand them on; hold while the stages behind are full."""
         try:
             while not self.should_stop:
-                if taken := await self.worker.take(POLL_S):
+                if taken := await self.worker.take():
                     put = asyncio.ensure_future(batches.put(taken))
                     while not (await asyncio.wait({put}, timeout=1.0))[0]:
                         await self.worker.hold(0.1)
@@ -127,6 +127,11 @@ class Source(Service):  # type: ignore[misc]
             await self.worker.look_for_silence()
         except Exception as error:  # noqa: BLE001
             await fatal(error)
+
+    @Service.timer(GIVE_BACK_S)  # type: ignore[untyped-decorator]
+    async def give_back_memory(self) -> None:
+        """Give unused memory back to the kernel."""
+        await self.worker.run_in("aux", give_back)
 
     @Service.timer(1.0)  # type: ignore[untyped-decorator]
     async def watch_progress(self) -> None:

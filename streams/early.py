@@ -1,5 +1,5 @@
-"""Windows judged ahead of their closing, when half of their grace is over: most get no row after that, and their results are there when
-they close. One that does get another row is judged anew, so what is published never depends on any of this.
+"""Windows judged ahead of their closing, when half of their grace is over or less: most get no row after that, and their results are there
+when they close. One that does get another row is judged anew, so what is published never depends on any of this.
 
 It is for live models; a replay's windows follow each other too fast to gain by it. No cut holds anything of it.
 """
@@ -16,16 +16,21 @@ from streams.judge import ClosedWindow
 from streams.windows.catalogue import Catalogue
 from streams.windows.state import PartitionState, StreamId, WindowId, WindowState
 
+LEAD_MS = 250  # of event time before the closing, where grace lasts so long: a few windows that close together are judged in that time
 MOST_MISSES = 6  # in a row that count: a stream whose rows come late costs one verdict too many in 64 windows
 
 
 @dataclass(slots=True, eq=False)
 class Early:
-    """A window as it will close when no further row comes; ``arrived`` are the rows so far. ``verdict`` is set on the event loop."""
+    """A window as it will close when no further row comes; ``arrived`` are the rows so far.
+
+    ``verdict`` is set on the event loop, and ``answered`` once its results wait for a cut.
+    """
 
     closed: ClosedWindow
     arrived: int
     verdict: asyncio.Future[Any] | None = None
+    answered: bool = False
 
 
 class EarlyWindows:
@@ -56,8 +61,9 @@ class EarlyWindows:
             if not stream.windows or stream.time_ms is None or stream.id.run_kind != "live":
                 continue
             window = stream.windows[min(stream.windows)]
-            half_ms = self._catalogue[window.id.digest].spec.window.grace // 2
-            if window.id not in early and window.id.end_ms + half_ms <= stream.time_ms and not self._slow(window.id):
+            grace_ms = self._catalogue[window.id.digest].spec.window.grace
+            waits_ms = max(0, min(grace_ms // 2, grace_ms - LEAD_MS))
+            if window.id not in early and window.id.end_ms + waits_ms <= stream.time_ms and not self._slow(window.id):
                 early[window.id] = self._early(window)
                 found.append(early[window.id])
         return [e for e in found if e is not None]

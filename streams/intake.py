@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 
 from config.errors import TidemarkError
 from monitor.metrics import Metrics
+from streams.closing import next_closing_s
 from streams.dead_letter_limit import DeadLetterLimit, poisoned
 from streams.decode.decoder import Decoder
 from streams.early import Early, EarlyWindows
@@ -80,6 +81,7 @@ class Intake:
         partition.read_to_ms = int(raw.broker_ms[-1])
         self.metrics.batch(len(raw), decoded - began, time.perf_counter() - decoded)
         self._count(partition, raw, poisoned(state.dead[dead:]))
+        partition.closes_s = next_closing_s(state, self.core.catalogue, self.ingested_s)
         return self.settle(partition, closed), self.early.due(state, partition.early)
 
     def _count(self, partition: Partition, raw: RawBatch, dead: int) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 
 from schemas.result import WindowResult
@@ -16,7 +17,8 @@ class Partition:
     ``state`` is None while the partition is being restored. ``reading`` is true once its first position is set; no record is taken before
     that, since the consumer may still hold some of an earlier position. ``queued_position`` is behind the last record handed on,
     ``committed_position`` that of the last cut, ``read_to_ms`` the broker's timestamp of the last record in the state (0: none yet),
-    ``end`` the offset behind the partition's last record, as the consumer last heard (-1: not yet).
+    ``end`` the offset behind the partition's last record, as the consumer last heard (-1: not yet), ``closes_s`` when its next window is
+    expected to close (monotonic clock).
     """
 
     number: int
@@ -27,6 +29,7 @@ class Partition:
     committed_position: int = 0
     read_to_ms: int = 0
     end: int = -1
+    closes_s: float = math.inf
     results: dict[WindowId, WindowResult] = field(default_factory=dict)
     compared: dict[WindowId, list[WindowResult]] = field(default_factory=dict)  # with earlier windows, beside the result
     evaluation_s: dict[WindowId, float] = field(default_factory=dict)

@@ -124,10 +124,10 @@ class Transactions:
 
     def _checkpoint(self, draft: Draft, on_delivery: Callable[..., None]) -> None:
         topic = self.settings.checkpoint_topic
+        for key in draft.tombstones:  # first: the broker takes the partition into the transaction while the chunks are being encoded
+            self._produce(topic, key, None, None, draft.partition, on_delivery)
         for key, frame in draft.chunks:
             self._produce(topic, key, encode_chunk(frame), None, draft.partition, on_delivery)
-        for key in draft.tombstones:
-            self._produce(topic, key, None, None, draft.partition, on_delivery)
         self._produce(topic, head_key(draft.partition), draft.head, None, draft.partition, on_delivery)
 
     def _produce(

@@ -25,7 +25,7 @@ class Verdicts:
     """Has windows judged, each on the thread that its methods belong to.
 
     Attributes:
-        on_closed: takes a closed window to where :meth:`verdict` is called for it.
+        on_closed: takes a closed window to where :meth:`verdict` is called for it; :meth:`closed` calls it.
         wake: set when a result waits for a cut.
         soon: how many windows are being judged by methods that take milliseconds.
     """
@@ -42,9 +42,18 @@ class Verdicts:
         """Have a window judged that has not closed yet; :meth:`verdict` takes the answer when it does."""
         early.verdict = asyncio.ensure_future(self._judged(partition, early.closed, slow=False))
 
+    async def closed(self, partition: Partition, closed: ClosedWindow) -> None:
+        """Take a closed window. A verdict that is there already waits for the next cut from now on, and not only once its turn comes."""
+        early = partition.early.get(closed.id)
+        if early is not None and early.closed is closed and early.verdict is not None and early.verdict.done() and partition.valid:
+            _, results, took_s = early.verdict.result()
+            self._answer(partition, closed, results, took_s)
+            early.answered = True
+        await self.on_closed(partition, closed)
+
     async def verdict(self, partition: Partition, closed: ClosedWindow) -> None:
         """Judge a closed window; its result waits for the next cut, and the window goes to those who keep it."""
-        judged = await self._verdict(partition, closed) if partition.valid else None
+        judged = await self._verdict(partition, closed)
         if judged is not None:  # off the loop: it writes the first page of a report
             data, result, compared = judged
             binding = self.judge.catalogue[result.spec_digest]
@@ -55,19 +64,28 @@ class Verdicts:
     ) -> tuple[WindowData, WindowResult, tuple[WindowResult, ...]] | None:
         early = partition.early.pop(closed.id, None)
         known = early.verdict if early is not None and early.closed is closed else None
+        if early is not None and known is not None and early.answered:
+            data, results, _ = known.result()
+            return data, results[0], results[1:]
+        if not partition.valid:
+            return None
         slow = self.judge.slow(closed.id)
         self.soon += not slow
         try:
-            data, (result, *compared), took_s = await (known or self._judged(partition, closed, slow))
+            data, results, took_s = await (known or self._judged(partition, closed, slow))
         finally:
             self.soon -= not slow
         if not partition.valid:  # revoked or reset meanwhile: whoever restores it judges again
             return None
-        partition.compared[closed.id] = compared  # first: a cut that sees the result takes these along
-        partition.results[closed.id] = result
+        self._answer(partition, closed, results, took_s)
+        return data, results[0], results[1:]
+
+    def _answer(self, partition: Partition, closed: ClosedWindow, results: tuple[WindowResult, ...], took_s: float) -> None:
+        """Let a window's results wait for the next cut. Once only: what a cut has published must not come back."""
+        partition.compared[closed.id] = list(results[1:])  # first: a cut that sees the result takes these along
+        partition.results[closed.id] = results[0]
         partition.evaluation_s[closed.id] = took_s
         self.wake.set()
-        return data, result, tuple(compared)
 
     async def _judged(self, partition: Partition, closed: ClosedWindow, slow: bool) -> tuple[WindowData, tuple[WindowResult, ...], float]:
         """The window's data, its results, and the seconds that they took."""

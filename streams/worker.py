@@ -25,6 +25,7 @@ from config.settings import Settings
 from monitor.metrics import Metrics
 from monitor.reports import ReportProcess
 from schemas.store import open_store
+from streams.closing import poll_s
 from streams.cuts import Cuts
 from streams.dead_letter_limit import DeadLetterLimit
 from streams.decode.decoder import Decoder
@@ -78,6 +79,7 @@ class Worker:
         self.progress_s = time.monotonic()
         self._threads = {name: ThreadPoolExecutor(count, thread_name_prefix=name) for name, count in THREADS.items()}
         self._cutting = Unbroken()
+        self._draft_waits = False
         self._loop = asyncio.get_running_loop()
         self._restoring: set[asyncio.Task[None]] = set()
         self.on_fatal: Callable[[BaseException], Awaitable[None]] = nowhere
@@ -115,9 +117,10 @@ class Worker:
 
     # --- batches -----------------------------------------------------------------------------------------------------------------
 
-    async def take(self, timeout_s: float) -> list[tuple[Partition, RawBatch]]:
-        """The next batches, after at most ``timeout_s``."""
-        return await self.run_in("source", self.source.poll, timeout_s)
+    async def take(self) -> list[tuple[Partition, RawBatch]]:
+        """The next batches; none when no record came for a moment."""
+        closings_s = [p.closes_s for p in self.source.partitions.values()]
+        return await self.run_in("source", self.source.poll, poll_s(time.monotonic(), closings_s))
 
     async def hold(self, timeout_s: float) -> None:
         """Stay a member of the group without taking records."""
@@ -128,15 +131,22 @@ class Worker:
         await self.run_in("source", self.source.go_on)
 
     async def process(self, batches: list[tuple[Partition, RawBatch]]) -> None:
-        """Decode batches and put them into windows; closed ones go on to be judged, without waiting for the batches behind."""
-        waiting = deque(batches)
+        """Decode batches and put them into windows; closed ones go on to be judged, without waiting for the batches behind.
+
+        Those of a partition whose window is expected to close first come first.
+        """
+        waiting = deque(sorted(batches, key=lambda item: item[0].closes_s))
         while waiting:
-            partition, windows, early = await self.run_in("core", self.intake.next, waiting, self.verdicts.wake.is_set)
+            partition, windows, early = await self.run_in("core", self.intake.next, waiting, self._cut_waits)
             self.progress_s = max(self.progress_s, self.intake.ingested_s)
             for window in early:
                 self.verdicts.ahead(partition, window)
             for closed in windows:
-                await self.verdicts.on_closed(partition, closed)
+                await self.verdicts.closed(partition, closed)
+
+    def _cut_waits(self) -> bool:
+        """True when the thread that takes batches in is wanted for a cut, or will be at once. From any thread."""
+        return self._draft_waits or self.verdicts.wake.is_set()
 
     # --- cuts --------------------------------------------------------------------------------------------------------------------
 
@@ -154,8 +164,12 @@ class Worker:
         await self._cutting.run(partial(self._cut, only_results))
 
     async def _cut(self, only_results: bool) -> None:
+        self._draft_waits = True
         self.verdicts.wake.clear()
-        drafts = await self.run_in("core", self.cuts.drafts, only_results)
+        try:
+            drafts = await self.run_in("core", self.cuts.drafts, only_results)
+        finally:
+            self._draft_waits = False
         if drafts:
             await self.run_in("commit", self.cuts.commit, drafts)
             self.progress_s = time.monotonic()
@@ -190,7 +204,7 @@ class Worker:
             state = restored.state
             logger.info("partition %d restored at offset %d, %d pending windows", partition.number, state.position, len(state.pending))
             for closed in await self.run_in("core", self.intake.settle, partition, list(state.pending)):
-                await self.verdicts.on_closed(partition, closed)
+                await self.verdicts.closed(partition, closed)
             self.source.start_reading(partition, state.position)
         except Exception as error:  # noqa: BLE001 - a partition that cannot be restored must end the worker, not stay silent
             await self.on_fatal(error)
@@ -229,7 +243,7 @@ class Worker:
             if await self.run_in("source", self.silence.nothing_left, partition):
                 closed = await self.run_in("core", self._close_silent, partition, stream_id, due_ms)
                 for window in closed:
-                    await self.verdicts.on_closed(partition, window)
+                    await self.verdicts.closed(partition, window)
         await self.run_in("core", self.forgetting.look, list(self.source.partitions.values()), time.monotonic())
         if ended := await self.run_in("core", self._ended_runs):
             await self.run_in("aux", remove_folders, ended)

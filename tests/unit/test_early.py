@@ -67,6 +67,15 @@ def test_judged_in_the_second_half_of_grace() -> None:
     assert stream.outcomes == ["used"]
 
 
+@pytest.mark.parametrize(("grace", "judged_at_ms"), [("200ms", 10_000), ("300ms", 10_050), ("400ms", 10_150), ("600ms", 10_300)])
+def test_a_short_grace_leaves_time_for_the_verdict(grace: str, judged_at_ms: int) -> None:
+    """A window is judged 250 ms before it closes, or as soon as it has ended; where half of its grace is longer than that, that long."""
+    stream = Stream(core_of(spec_of(grace=grace))).feed(at(1)).feed((judged_at_ms - 1, "a"))
+    assert stream.judged == []
+    stream.feed((judged_at_ms, "b"))
+    assert stream.starts() == [0]
+
+
 def test_another_row_is_judged_anew() -> None:
     """A row that comes after the early verdict is in the window that closes, which is another than the one judged."""
     stream = Stream(core_of(spec_of(grace=GRACE))).feed(at(1, "a")).feed(at(12, "b")).feed(at(2, "late in grace")).feed(at(14, "c"))
