@@ -51,7 +51,7 @@ def _recipe() -> str:
         try:
             digest.update(f"{name}=={version(name)}\n".encode())
         except PackageNotFoundError as error:
-            raise UsageError(f"the example needs the package {name}, which is not installed", "run `make setup`") from error
+            raise UsageError(f"the example needs the package {name}, which is not installed", f"pip install {name}") from error
     for source in _SOURCES:
         digest.update(Path(__file__).with_name(source).read_bytes())
     return digest.hexdigest()
