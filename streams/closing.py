@@ -27,8 +27,7 @@ def next_closing_s(state: PartitionState, catalogue: Catalogue, now_s: float) ->
     closings_s = [math.inf]
     for stream in state.streams.values():
         if stream.windows and stream.time_ms is not None and stream.id.run_kind == "live":
-            first = min(stream.windows)
-            left_ms = first.end_ms + catalogue[first.digest].spec.window.grace - stream.time_ms
+            left_ms = min(catalogue.closes_ms(w) for w in stream.windows) - stream.time_ms
             closings_s.append(stream.seen_s + left_ms / 1000)
     return min(s for s in closings_s if _awaited(s, now_s))
 

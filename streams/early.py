@@ -61,9 +61,9 @@ class EarlyWindows:
             if not stream.windows or stream.time_ms is None or stream.id.run_kind != "live":
                 continue
             window = stream.windows[min(stream.windows)]
-            grace_ms = self._catalogue[window.id.digest].spec.window.grace
-            waits_ms = max(0, min(grace_ms // 2, grace_ms - LEAD_MS))
-            if window.id not in early and window.id.end_ms + waits_ms <= stream.time_ms and not self._slow(window.id):
+            closes_ms = self._catalogue.closes_ms(window.id)
+            due_ms = max(window.id.end_ms, min((window.id.end_ms + closes_ms) // 2, closes_ms - LEAD_MS))
+            if window.id not in early and due_ms <= stream.time_ms and not self._slow(window.id):
                 early[window.id] = self._early(window)
                 found.append(early[window.id])
         return [e for e in found if e is not None]

@@ -39,7 +39,7 @@ class Silence:
             return [None] if silent_s >= self.settings.run_timeout else []
         if silent_s < self.settings.idle_timeout or not stream.windows:
             return []
-        due_ms = min(w.end_ms + self.core.catalogue[w.digest].spec.window.grace for w in stream.windows)
+        due_ms = min(self.core.catalogue.closes_ms(w) for w in stream.windows)
         return [due_ms] if wall_s * 1000 >= due_ms + self.settings.idle_timeout * 1000 else []
 
     def nothing_left(self, partition: Partition) -> bool:

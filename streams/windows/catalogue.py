@@ -12,6 +12,7 @@ from config.spec import ModelSpec
 from schemas.dtypes import DTYPES
 from streams.windows.batch import FEATURE, ID, PREDICTION, PROBABILITY, TARGET, VERSION
 from streams.windows.grid import Grid
+from streams.windows.state import WindowId
 
 
 @dataclass(frozen=True)
@@ -79,6 +80,10 @@ class Catalogue:
         self._bindings[binding.digest] = binding
         if current:
             self._current[binding.spec.model] = binding
+
+    def closes_ms(self, window: WindowId) -> int:
+        """The stream time, in milliseconds since 1970, at which a window closes: its end and the grace of the spec that it keeps."""
+        return window.end_ms + self[window.digest].spec.window.grace
 
     def current(self, model: str) -> Binding | None:
         """The binding that a new run of the model gets, or None for an unknown model."""

@@ -120,7 +120,7 @@ class WindowCore:
         closed = []
         for stream in state.streams.values():
             if stream.time_ms is not None and stream.windows:
-                due = [w for w in sorted(stream.windows) if w.end_ms + self.catalogue[w.digest].spec.window.grace <= stream.time_ms]
+                due = [w for w in sorted(stream.windows) if self.catalogue.closes_ms(w) <= stream.time_ms]
                 closed += self._close(state, stream, due)
         return closed
 
