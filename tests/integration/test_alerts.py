@@ -14,6 +14,7 @@ from playwright.sync_api import sync_playwright
 
 from tests.support.alerting import AlertPath, until
 from tests.support.judging_worker import NAME, Worker
+from tests.support.waiting import REPORT_S
 
 pytestmark = pytest.mark.integration
 
@@ -54,7 +55,7 @@ def test_a_drifted_window_reaches_a_person_and_recovery_too(path: AlertPath, wor
     (dashboard,) = re.findall(r"<(http[^|>]*)\|Dashboard>", text)
     onward = requests.get(unescape(dashboard), timeout=5, allow_redirects=False)
     assert onward.headers["location"] == f"http://127.0.0.1:{path.settings.console_port}/?var-model=m&var-run_kind=replay"
-    until(lambda: "window.drawDashboard" in requests.get(address, timeout=5).text, "the full report is there", 90)
+    until(lambda: "window.drawDashboard" in requests.get(address, timeout=5).text, "the full report is there", REPORT_S)
     report = requests.get(address, timeout=5).text
     assert "<img src=x" not in report
     assert NAME in unescape(report)
@@ -75,7 +76,7 @@ def test_windows_between_two_scrapes_are_one_message(path: AlertPath, worker: Wo
     assert len(text) == 1
     assert f"/window/{last.start_ms // 1000}|" in text[0]
     address = f"{path.settings.public_url}/reports/m/replay/window/{last.start_ms // 1000}"
-    until(lambda: "window.drawDashboard" in requests.get(address, timeout=5).text, "its full report is there", 120)
+    until(lambda: "window.drawDashboard" in requests.get(address, timeout=5).text, "its full report is there", REPORT_S)
 
 
 def test_a_worker_that_is_gone_is_told(path: AlertPath, worker: Worker) -> None:
@@ -109,7 +110,7 @@ def test_the_inbox_shows_it_in_a_browser(path: AlertPath, worker: Worker, tmp_pa
         assert NAME in page.inner_text("main")
         page.screenshot(path=tmp_path / "inbox.png")
         page.click("text=Report of this window >> nth=0")
-        page.wait_for_selector("text=Dataset Drift", timeout=60_000)
+        page.wait_for_selector("text=Dataset Drift", timeout=REPORT_S * 1000)
         assert NAME in page.inner_text(".tm")
         page.screenshot(path=tmp_path / "report.png")
         page.goto(f"{path.settings.public_url}/reports/")

@@ -21,7 +21,7 @@ from config.settings import ROOT, Settings
 from schemas.result import WindowResult
 from tests.support.dashboards import DASHBOARDS, expressions, filled
 from tests.support.ports import free_ports
-from tests.support.waiting import wait_for, wait_until_equal
+from tests.support.waiting import REPORT_S, wait_for, wait_until_equal
 from tests.support.worker import Reader
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(600)]
@@ -124,7 +124,7 @@ def test_drift_reaches_slack_with_a_report(stack: Stack) -> None:
     assert "dep_delay" in page
     link = re.search(rf"{re.escape(stack.settings.public_url)}/reports/flights/replay/window/\d+", page)
     assert link is not None
-    report = wait_for(lambda: (r := requests.get(link[0], timeout=10)).ok and r, "the report", 120)
+    report = wait_for(lambda: (r := requests.get(link[0], timeout=10)).ok and r, "the report", REPORT_S)
     assert "dest" in report.text
     assert "dep_delay" in report.text
 

@@ -5,12 +5,14 @@ from __future__ import annotations
 import signal
 import time
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
 
 from streams.partitioner import partition_of
 from tests.support.broker import Broker
+from tests.support.waiting import REPORT_S
 from tests.support.worker import World, event, mark
 
 pytestmark = pytest.mark.integration
@@ -47,7 +49,8 @@ def test_a_replay_becomes_results_and_metrics(world: World) -> None:
         lambda: any(k.startswith("tidemark_windows_total{") and v == 10 for k, v in world.metrics().items()),
         why="tidemark_windows_total 10",
     )
-    world.wait_for(lambda: len(list(world.settings.under_home("workspace").glob("*/snapshots/*.json"))) == 10, why="ten snapshots")
+    snapshots = partial(world.settings.under_home("workspace").glob, "*/snapshots/*.json")
+    world.wait_for(lambda: len(list(snapshots())) == 10, REPORT_S, why="ten snapshots")
 
 
 def test_poison_and_late_records_lie_apart(world: World) -> None:

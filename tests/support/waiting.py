@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import TypeVar
 
 T = TypeVar("T")
+REPORT_S = 180.0  # for what the report process makes: it has a low priority, and other tests may take all cores
 
 
 def wait_for(question: Callable[[], T], what: str, timeout_s: float = 30.0, every_s: float = 0.1) -> T:
