@@ -31,12 +31,12 @@ logs: $(STAMP)  ## the last lines of every log (ARGS="worker -f" follows one)
 replay: $(STAMP)  ## replay the flights of 2013 again, as a new run (ARGS="--speed max")
 	@$(BIN)/tidemark run replay flights $(or $(ARGS),--speed 7d/5s)
 
-# Integration tests mostly wait for real parts: two files at a time, and beside them, at lower priority, the unit tests. Their output comes last.
+# Integration tests mostly wait for real parts: two files at a time, and beside them, at lowest priority, the unit tests. Their output comes last.
 test: $(STAMP)  ## unit and integration tests against the real broker (ARGS="-k name")
 ifdef ARGS
 	@$(BIN)/pytest -m "not drill" $(ARGS)
 else
-	@mkdir -p var; nice -n 15 $(BIN)/pytest -q -m "not drill" -n 2 --dist worksteal tests/unit tests/model > var/unit-tests.log 2>&1 & unit=$$!; status=0; \
+	@mkdir -p var; nice -n 19 $(BIN)/pytest -q -m "not drill" -n 2 --dist worksteal tests/unit tests/model > var/unit-tests.log 2>&1 & unit=$$!; status=0; \
 		$(BIN)/pytest -m "not drill" -n 2 --dist loadfile --durations 12 tests/integration || status=$$?; \
 		echo "the unit tests:"; wait $$unit || status=$$?; cat var/unit-tests.log; exit $$status
 endif

@@ -18,6 +18,7 @@ from prometheus_client import REGISTRY
 from config.errors import TidemarkError
 from config.settings import settings
 from monitor.metrics_server import serve
+from monitor.reports.process import process_reports
 from streams.allocator import give_back, limit_arenas
 from streams.channel import KeptChannel
 from streams.cut_times import CutTimes
@@ -75,7 +76,7 @@ class Source(Service):  # type: ignore[misc]
         if not judge.catalogue.models:  # started by faust's own command line; ours has loaded and checked before
             await asyncio.to_thread(ensure_topics, settings())
             await asyncio.to_thread(judge.load)
-        self.worker = Worker(settings(), registry, judge)
+        self.worker = Worker(settings(), registry, judge, process_reports())
         self.worker.verdicts.on_closed = self._to_be_judged
         self.worker.on_fatal = fatal
         _running["worker"] = self.worker
@@ -115,7 +116,8 @@ class Source(Service):  # type: ignore[misc]
                 await _wait(wake, times.wait_s(time.monotonic()))
                 if self.worker.verdicts.soon:  # a cut that begins now would let the result wait for the next one
                     await _wait(wake, PATIENCE_S)
-                await self.sleep(pace.wait_s(time.monotonic()))
+                if not self.worker.quiet.is_set():  # else there is nothing that a cut could hold up
+                    await _wait(self.worker.quiet, pace.wait_s(time.monotonic()))
                 await self.worker.cut(only_results=not times.all_now(time.monotonic(), wake.is_set()))
         except Exception as error:  # noqa: BLE001
             await fatal(error)

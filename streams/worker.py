@@ -25,7 +25,7 @@ from config.settings import Settings
 from monitor.metrics import Metrics
 from monitor.reports import ReportProcess
 from schemas.store import open_store
-from streams.closing import poll_s
+from streams.closing import SHORT_S, poll_s
 from streams.cuts import Cuts
 from streams.dead_letter_limit import DeadLetterLimit
 from streams.decode.decoder import Decoder
@@ -58,7 +58,7 @@ THREADS = {"source": 1, "core": 1, "judge": 2, "slow": 1, "commit": 1, "restore"
 class Worker:
     """One worker's parts, wired. ``verdicts.on_closed`` takes closed windows to be judged; ``on_fatal`` ends the process."""
 
-    def __init__(self, settings: Settings, registry: CollectorRegistry, judge: Judge) -> None:
+    def __init__(self, settings: Settings, registry: CollectorRegistry, judge: Judge, reports: ReportProcess) -> None:
         self.settings = settings
         self.metrics = Metrics(registry)
         self.judge = judge
@@ -74,11 +74,13 @@ class Worker:
         self.intake = Intake(decoder, self.core, self.judge, limit, self.metrics)
         self.silence = Silence(settings, self.source, self.core)
         self.forgetting = Forgetting(settings, self.metrics)
-        self.reports = ReportProcess(settings, self.metrics.report)
+        self.reports = reports
+        self.reports.on_outcome = self.metrics.report
         self.verdicts = Verdicts(self.judge, self.reports, self.run_in)
         self.progress_s = time.monotonic()
         self._threads = {name: ThreadPoolExecutor(count, thread_name_prefix=name) for name, count in THREADS.items()}
         self._cutting = Unbroken()
+        self.quiet = asyncio.Event()
         self._draft_waits = False
         self._loop = asyncio.get_running_loop()
         self._restoring: set[asyncio.Task[None]] = set()
@@ -119,8 +121,15 @@ class Worker:
 
     async def take(self) -> list[tuple[Partition, RawBatch]]:
         """The next batches; none when no record came for a moment."""
-        closings_s = [p.closes_s for p in self.source.partitions.values()]
-        return await self.run_in("source", self.source.poll, poll_s(time.monotonic(), closings_s))
+        partitions = list(self.source.partitions.values())
+        restoring = any(not p.reading for p in partitions)
+        timeout_s = SHORT_S if restoring else poll_s(time.monotonic(), [p.closes_s for p in partitions])
+        taken = await self.run_in("source", self.source.poll, timeout_s)
+        if taken:
+            self.quiet.clear()
+        else:
+            self.quiet.set()
+        return taken
 
     async def hold(self, timeout_s: float) -> None:
         """Stay a member of the group without taking records."""

@@ -7,9 +7,10 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 
-from config.settings import Settings
+from config.settings import Settings, settings
 from config.spec import ModelSpec
 from monitor.children import Child, ChildEnded
 from monitor.reports.jobs import Job, Record, Render, Retain, Waiting
@@ -20,7 +21,7 @@ from schemas.result import WindowResult
 
 log = logging.getLogger(__name__)
 RELOAD_S = 3
-NICE = 10  # plots, and the seconds that importing them takes, must not take the processor from the stream
+NICE = 15  # plots, and the seconds that importing them takes, must not take the processor from the stream: with 10 it took 7 % of its speed
 RETAIN_EVERY_S = 60.0  # while windows come
 IDLE_S = 3600.0  # what is kept gets older without windows too
 CLOSE_S = 3.0  # for the records that wait when the worker ends, which has 15 s for all of its end
@@ -43,7 +44,7 @@ class ReportProcess:
     def __init__(self, settings: Settings, on_outcome: Callable[[str], None] = lambda _: None, waiting: int = 16) -> None:
         self._settings = settings
         self._reports = settings.under_home("reports")
-        self._on_outcome = on_outcome
+        self.on_outcome = on_outcome
         self._waiting = Waiting(waiting)
         self._closing = threading.Event()
         self._closed_s = 0.0
@@ -136,7 +137,7 @@ class ReportProcess:
             if failure:
                 self._give_up(job, "failed", failure)
             else:
-                self._on_outcome("made")
+                self.on_outcome("made")
         elif failure:
             what = f"window {job.result.key} is not kept in full" if isinstance(job, Record) else "what is too old was not removed"
             log.warning("%s: %s", what, failure)
@@ -170,7 +171,7 @@ class ReportProcess:
     def _give_up(self, job: Render, outcome: str, reason: str) -> None:
         log.warning("no full report of %s: %s", job.path.name, reason)
         self._write_short(job, f"There is no full report of this window: {reason}.", "short")
-        self._on_outcome(outcome)
+        self.on_outcome(outcome)
 
     def _write_short(self, job: Render, note: str, state: str) -> None:
         """Write our own part alone; a full disk costs the page, not the stream."""
@@ -179,3 +180,9 @@ class ReportProcess:
             write_report(job.path, html, Summary.of(job.result, state))
         except OSError as error:
             log.error("cannot write the report %s: %s", job.path, error)
+
+
+@cache
+def process_reports() -> ReportProcess:
+    """The report process of this process; who counts its outcomes sets ``on_outcome``."""
+    return ReportProcess(settings())
