@@ -21,7 +21,7 @@ from schemas.result import WindowResult
 
 log = logging.getLogger(__name__)
 RELOAD_S = 3
-NICE = 15  # plots, and the seconds that importing them takes, must not take the processor from the stream: with 10 it took 7 % of its speed
+NICE = 15  # plots, and the seconds that importing them takes, must not take the processor from the stream
 RETAIN_EVERY_S = 60.0  # while windows come
 IDLE_S = 3600.0  # what is kept gets older without windows too
 CLOSE_S = 3.0  # for the records that wait when the worker ends, which has 15 s for all of its end
