@@ -17,19 +17,16 @@ def worker(loglevel: str) -> None:
     from monitor.reports.process import process_reports  # noqa: PLC0415 - heavy imports only when a worker starts
     from streams.judge import process_judge  # noqa: PLC0415
 
-    judge, reports = process_judge(), process_reports()  # their processes import while this one does, and not beside the first windows
-    try:
-        import faust  # noqa: PLC0415
+    judge = process_judge()  # its evaluation process imports while this one does
+    process_reports()  # and Evidently, which takes seconds of CPU, is not imported beside the first windows
+    import faust  # noqa: PLC0415
 
-        from streams.app import app  # noqa: PLC0415
-        from streams.topics import ensure_topics  # noqa: PLC0415
+    from streams.app import app  # noqa: PLC0415
+    from streams.topics import ensure_topics  # noqa: PLC0415
 
-        # Before Faust starts, so that what a user has to mend is one message and not a traceback.
-        judge.load()
-        ensure_topics(settings)
-    except BaseException:
-        reports.close()
-        raise
+    # Before Faust starts, so that what a user has to mend is one message and not a traceback.
+    judge.load()
+    ensure_topics(settings)
     faust.Worker(app, loglevel=loglevel, redirect_stdouts=False).execute_from_commandline()
 
 

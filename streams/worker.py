@@ -25,7 +25,7 @@ from config.settings import Settings
 from monitor.metrics import Metrics
 from monitor.reports import ReportProcess
 from schemas.store import open_store
-from streams.closing import SHORT_S, poll_s
+from streams.closing import poll_s
 from streams.cuts import Cuts
 from streams.dead_letter_limit import DeadLetterLimit
 from streams.decode.decoder import Decoder
@@ -121,10 +121,9 @@ class Worker:
 
     async def take(self) -> list[tuple[Partition, RawBatch]]:
         """The next batches; none when no record came for a moment."""
-        partitions = list(self.source.partitions.values())
-        restoring = any(not p.reading for p in partitions)
-        timeout_s = SHORT_S if restoring else poll_s(time.monotonic(), [p.closes_s for p in partitions])
-        taken = await self.run_in("source", self.source.poll, timeout_s)
+        now_s = time.monotonic()
+        awaited_s = [p.closes_s if p.reading else now_s for p in self.source.partitions.values()]  # one being restored is read after a poll
+        taken = await self.run_in("source", self.source.poll, poll_s(now_s, awaited_s))
         if taken:
             self.quiet.clear()
         else:
